@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use credential_keeper::fuzz_support::{
-    decode_sid, fill_filter, is_directory_message, is_filter, read_entry_as_ldap3,
+    decode_sid, encode_sid, fill_filter, is_directory_message, is_filter, read_entry_as_ldap3,
 };
 use credential_keeper_fuzz::{Limits, within};
 use libfuzzer_sys::fuzz_target;
@@ -14,6 +14,7 @@ enum Case<'data> {
     Message(&'data [u8]),
     Sid(&'data [u8]),
     Search { template: &'data str, text: &'data str },
+    SidText(&'data str),
 }
 
 fuzz_target!(|case: Case<'_>| match case {
@@ -28,6 +29,7 @@ fuzz_target!(|case: Case<'_>| match case {
         let Some((text, relative_id)) = decoded else { return };
         assert_eq!((bytes[0], bytes.len()), (1, 8 + 4 * usize::from(bytes[1])));
         assert_eq!(encode(&text).as_deref(), Some(bytes), "another SID: {text}");
+        assert_eq!(encode_sid(&text).as_deref(), Some(bytes), "another SID: {text}");
         let last = text.rsplit('-').next().and_then(|number| number.parse().ok());
         assert_eq!(relative_id, last, "{text}");
     }
@@ -39,6 +41,11 @@ fuzz_target!(|case: Case<'_>| match case {
         let Some(plain) = fill_filter(template, "x") else { return };
         assert_eq!(structure(&filter), structure(&plain), "the text changed the filter");
         assert!(text.is_empty() || is_filter(&filter), "an invalid filter: {filter:?}");
+    }
+    Case::SidText(text) => {
+        let Some(bytes) = within(Limits::PARSER, text.len(), || encode_sid(text)) else { return };
+        let decoded = decode_sid(&bytes).map(|(text, _)| text);
+        assert_eq!(decoded.as_deref(), Some(text), "another SID: {bytes:?}");
     }
 });
 

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use url::{Host, Url};
 
-use super::reader::Reader;
+use super::{problem::Problem, reader::Reader, verification::VerificationSettings};
 
 /// The longest time limits.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -63,6 +63,8 @@ pub(crate) struct DirectorySettings {
     pub(crate) page_size: u16,
     pub(crate) maximum_entries: usize,
     pub(crate) maximum_connections: usize,
+    /// `None`: the directory verifies no passwords.
+    pub(crate) verification: Option<VerificationSettings>,
 }
 
 /// The server that `directory.url` names.
@@ -71,6 +73,13 @@ struct Server {
     port: u16,
     encryption: DirectoryEncryption,
     is_loopback: bool,
+}
+
+impl Server {
+    /// True when others can read what is sent to the server.
+    fn is_exposed(&self) -> bool {
+        self.encryption == DirectoryEncryption::Nothing && !self.is_loopback
+    }
 }
 
 impl DirectorySettings {
@@ -85,6 +94,7 @@ impl DirectorySettings {
         let user_base_dn: Option<String> = reader.optional("directory.user_base_dn");
         let group_base_dn: Option<String> = reader.optional("directory.group_base_dn");
         let limits = Limits::take(reader);
+        let verification = take_verification(reader, server.as_ref());
         if ca_file.is_some()
             && server
                 .as_ref()
@@ -92,7 +102,7 @@ impl DirectorySettings {
         {
             reader.problem("directory.ca_file", "has no effect without TLS; remove it");
         }
-        let is_used = texts.domain.is_some() || ca_file.is_some();
+        let is_used = texts.domain.is_some() || ca_file.is_some() || verification.is_some();
         let required = [
             ("directory.url", url.is_some()),
             ("directory.bind_dn", is_present(bind_dn.as_ref())),
@@ -131,7 +141,31 @@ impl DirectorySettings {
             page_size: limits.page_size,
             maximum_entries: limits.maximum_entries,
             maximum_connections: limits.maximum_connections,
+            verification,
         })
+    }
+}
+
+impl DirectorySettings {
+    /// Problems of the time limits, with those of other sections. A search must time out by itself, so
+    /// that the response says that the directory is slow.
+    pub(super) fn timeout_problems(
+        &self,
+        hashing_deadline: Duration,
+        answer_timeout: Duration,
+    ) -> Vec<Problem> {
+        let is_too_long = answer_timeout <= self.connect_timeout + self.search_timeout;
+        let of_searches = is_too_long.then(|| {
+            Problem::new(
+                "directory.search_timeout_seconds",
+                "directory.connect_timeout_seconds + directory.search_timeout_seconds must be less \
+                 than http.answer_timeout_seconds",
+            )
+        });
+        let of_passwords = self.verification.and_then(|verification| {
+            verification.timeout_problem(hashing_deadline, answer_timeout)
+        });
+        of_searches.into_iter().chain(of_passwords).collect()
     }
 }
 
@@ -223,6 +257,19 @@ impl Limits {
     }
 }
 
+/// Reads how passwords are verified. Others must not read them on their way to the server.
+fn take_verification(reader: &mut Reader, server: Option<&Server>) -> Option<VerificationSettings> {
+    let verification = VerificationSettings::take(reader)?;
+    if server.is_some_and(Server::is_exposed) {
+        reader.problem(
+            "directory.verify_passwords",
+            "the passwords of users would cross the network in plain text, which no setting \
+             allows; use ldaps:// or StartTLS",
+        );
+    }
+    Some(verification)
+}
+
 /// Reads the server, and how the connection to it is protected.
 fn take_server(reader: &mut Reader, url: Option<&str>) -> Option<Server> {
     let start_tls: bool = reader.get("directory.start_tls");
@@ -252,7 +299,8 @@ fn take_server(reader: &mut Reader, url: Option<&str>) -> Option<Server> {
         (_, true) => DirectoryEncryption::StartTls,
         (_, false) => DirectoryEncryption::Nothing,
     };
-    let is_exposed = encryption == DirectoryEncryption::Nothing && !is_loopback;
+    let server = Server { host, port, encryption, is_loopback };
+    let is_exposed = server.is_exposed();
     if is_exposed && !allow_unencrypted {
         reader.problem(
             "directory.start_tls",
@@ -266,7 +314,7 @@ fn take_server(reader: &mut Reader, url: Option<&str>) -> Option<Server> {
             "has no effect, because the connection is encrypted or on this machine; remove it",
         );
     }
-    Some(Server { host, port, encryption, is_loopback })
+    Some(server)
 }
 
 /// The scheme, host and port of a URL.

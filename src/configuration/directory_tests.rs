@@ -1,6 +1,9 @@
 //! Rules of the section `directory`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use super::{DirectoryEncryption, Problems, Settings};
 
@@ -90,12 +93,47 @@ fn every_invalid_setting_is_named_without_its_value() {
         (vec![("MAXIMUM_CONNECTIONS", "0")], "maximum_connections"),
         (vec![("MAXIMUM_CONNECTIONS", "65")], "maximum_connections"),
     ] {
-        let problems = read_with(&settings).unwrap_err();
-        let found: BTreeSet<_> = problems.0.iter().map(|problem| &problem.setting).collect();
-        let expected = format!("directory.{named}");
-        assert_eq!(found, BTreeSet::from([&expected]), "{settings:?}: {problems}");
-        let text = problems.to_string().to_lowercase();
-        assert!(!text.contains("marker"), "{settings:?}: {problems}");
+        assert_named(&settings, named);
+    }
+}
+
+/// Asserts that these settings are refused, and that one is named without its value.
+#[track_caller]
+fn assert_named(settings: &[(&str, &str)], named: &str) {
+    let problems = read_with(settings).unwrap_err();
+    let found: BTreeSet<_> = problems.0.iter().map(|problem| &problem.setting).collect();
+    let expected = format!("directory.{named}");
+    assert_eq!(found, BTreeSet::from([&expected]), "{settings:?}: {problems}");
+    let text = problems.to_string().to_lowercase();
+    assert!(!text.contains("marker"), "{settings:?}: {problems}");
+}
+
+#[test]
+fn every_invalid_setting_of_verified_passwords_is_named_without_its_value() {
+    for (settings, named) in [
+        (vec![("VERIFY_PASSWORDS", "marker")], "verify_passwords"),
+        (vec![("VERIFY_TIMEOUT_SECONDS", "0")], "verify_timeout_seconds"),
+        (vec![("VERIFY_TIMEOUT_SECONDS", "11")], "verify_timeout_seconds"),
+        (vec![("VERIFY_MAXIMUM_CONNECTIONS", "0")], "verify_maximum_connections"),
+        (vec![("VERIFY_MAXIMUM_CONNECTIONS", "65")], "verify_maximum_connections"),
+        (vec![("VERIFIED_LIFETIME_SECONDS", "301")], "verified_lifetime_seconds"),
+        (vec![("VERIFIED_LIFETIME_SECONDS", "-1")], "verified_lifetime_seconds"),
+        // More than http.answer_timeout_seconds and hashing.deadline_seconds leave.
+        (
+            vec![("VERIFY_PASSWORDS", "true"), ("VERIFY_TIMEOUT_SECONDS", "4")],
+            "verify_timeout_seconds",
+        ),
+        (
+            vec![
+                ("VERIFY_PASSWORDS", "true"),
+                ("URL", "ldap://dc1"),
+                ("START_TLS", "false"),
+                ("ALLOW_UNENCRYPTED", "true"),
+            ],
+            "verify_passwords",
+        ),
+    ] {
+        assert_named(&settings, named);
     }
 }
 
@@ -109,8 +147,57 @@ fn a_setting_of_a_directory_needs_the_others() {
             others.map(|(name, _)| format!("directory.{}", name.to_lowercase())).collect();
         assert_eq!(found, others.iter().map(String::as_str).collect(), "{one:?}: {problems}");
     }
-    for one in [("START_TLS", "false"), ("ALLOW_UNENCRYPTED", "true")] {
+    for one in [("START_TLS", "false"), ("ALLOW_UNENCRYPTED", "true"), ("VERIFY_PASSWORDS", "true")]
+    {
         let problems = read(&[one]).unwrap_err();
         assert!(problems.0.iter().any(|problem| problem.setting == "directory.url"), "{problems}");
+    }
+}
+
+#[test]
+fn passwords_are_verified_only_if_the_settings_say_so() {
+    assert!(read_with(&[]).unwrap().directory.unwrap().verification.is_none());
+    let on = ("VERIFY_PASSWORDS", "true");
+    let verification = read_with(&[on]).unwrap().directory.unwrap().verification.unwrap();
+    let seconds = Duration::from_secs;
+    assert_eq!(verification.timeout, seconds(2));
+    assert_eq!(verification.verified_lifetime, seconds(60));
+    assert_eq!(verification.refusal_time(), Duration::from_millis(2500));
+    let loopback = [on, ("URL", "ldap://[::1]"), ("START_TLS", "false")];
+    assert!(read_with(&loopback).unwrap().directory.unwrap().verification.is_some());
+    let longest = [on, ("VERIFY_TIMEOUT_SECONDS", "3"), ("VERIFIED_LIFETIME_SECONDS", "300")];
+    assert!(read_with(&longest).is_ok());
+    assert!(read_with(&[on, ("VERIFIED_LIFETIME_SECONDS", "0")]).is_ok());
+}
+
+#[test]
+fn a_second_system_that_decides_and_logins_without_passwords_are_refused() {
+    let mut variables: HashMap<_, _> = COMPLETE
+        .iter()
+        .map(|(name, value)| (format!("KEEPER__DIRECTORY__{name}"), (*value).to_owned()))
+        .collect();
+    variables.insert("KEEPER__DIRECTORY__VERIFY_PASSWORDS".to_owned(), "true".to_owned());
+    for (more, part) in [
+        (
+            [
+                ("KEEPER__MIGRATION__HOOK_URL", "https://old.example.com/"),
+                ("KEEPER__MIGRATION__HOOK_KEY_FILE", "/f"),
+            ],
+            "contradicts migration.hook_url",
+        ),
+        (
+            [
+                ("KEEPER__AUTHENTICATION__BASIC", "false"),
+                ("KEEPER__AUTHENTICATION__SESSION", "false"),
+            ],
+            "has no effect",
+        ),
+    ] {
+        let more = more.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let all = variables.clone().into_iter().chain(more).collect();
+        let problems = Settings::read(None, all).unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert_eq!(problems.0[0].setting, "directory.verify_passwords", "{problems}");
+        assert!(problems.to_string().contains(part), "{problems}");
     }
 }

@@ -25,6 +25,7 @@ mod reader;
 mod sections;
 mod tls;
 mod validation;
+mod verification;
 
 pub(crate) use self::{
     connections::ConnectionSettings,
@@ -39,6 +40,7 @@ pub(crate) use self::{
     sections::{DatabaseSettings, LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
     validation::is_strong_hash,
+    verification::VerificationSettings,
 };
 pub use self::{
     problem::{Problem, Problems},

@@ -120,7 +120,7 @@ impl Settings {
         problems.extend(self.http.connections.problems());
         problems.extend(self.attempt_problems());
         problems.extend(self.answer_problem());
-        problems.extend(self.directory_problem());
+        problems.extend(self.directory_problems());
         problems.extend(self.mail_problems());
         problems.extend(self.migration_problem());
         problems.extend(self.hashing_problems());
@@ -221,17 +221,22 @@ impl Settings {
         })
     }
 
-    /// A search must time out by itself, so that the response says that the directory is slow.
-    fn directory_problem(&self) -> Option<Problem> {
-        let directory = self.directory.as_ref()?;
-        let longest = directory.connect_timeout + directory.search_timeout;
-        (self.http.answer_timeout <= longest).then(|| {
-            Problem::new(
-                "directory.search_timeout_seconds",
-                "directory.connect_timeout_seconds + directory.search_timeout_seconds must be less \
-                 than http.answer_timeout_seconds",
-            )
-        })
+    /// Problems of the directory that depend on other sections.
+    fn directory_problems(&self) -> Vec<Problem> {
+        let Some(directory) = &self.directory else { return Vec::new() };
+        let (deadline, timeout) = (self.hashing.deadline, self.http.answer_timeout);
+        let mut problems = directory.timeout_problems(deadline, timeout);
+        let reason = if self.migration.is_some() {
+            "contradicts migration.hook_url: two systems would decide about a login; remove one"
+        } else if !self.accepts_passwords() {
+            "has no effect, because nobody can log in with a password; set authentication.basic or \
+             authentication.session, or remove it"
+        } else {
+            return problems;
+        };
+        let setting = "directory.verify_passwords";
+        problems.extend(directory.verification.map(|_| Problem::new(setting, reason)));
+        problems
     }
 
     /// Problems of mails that depend on other sections.

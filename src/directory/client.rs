@@ -1,8 +1,7 @@
 //! Searches groups and users, with a bounded number of connections and waiting requests.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use deadpool::managed::{Pool, PoolError};
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -10,13 +9,15 @@ use tokio::{
 
 use super::{
     connection::SearchRequest,
+    connection_pool::ConnectionPool,
     connector::Connector,
     entry::{Entry, OBJECT_SID},
     error::DirectoryError,
     filter::{FilterTemplate, Placeholder},
     metrics::{DirectoryConnections, DirectoryMetrics},
     options::{DirectoryOptions, Encryption},
-    pooled_connection::PooledConnection,
+    password_verifier::PasswordVerifier,
+    pooled_connection::Owner,
     tls::client_config,
 };
 use crate::domain::directory::{DirectoryGroup, DirectoryUsers, GroupName, SearchString};
@@ -27,7 +28,8 @@ const WAITING_PER_CONNECTION: usize = 4;
 /// A client for one directory.
 pub(crate) struct Directory {
     options: DirectoryOptions,
-    pool: Pool<Connector>,
+    connector: Arc<Connector>,
+    pool: ConnectionPool,
     /// One permit for each request that searches or waits.
     permits: Semaphore,
     metrics: Arc<DirectoryMetrics>,
@@ -50,14 +52,25 @@ impl Directory {
             }
         };
         let maximum = server.maximum_connections;
-        let connector = Connector::new(server.clone(), tls, Arc::clone(&metrics));
-        let pool = Pool::builder(connector).max_size(maximum).build();
+        let connector = Arc::new(Connector::new(server.clone(), tls, Arc::clone(&metrics)));
         Ok(Self {
-            pool: pool.map_err(|error| DirectoryError::System(io::Error::other(error)))?,
+            pool: ConnectionPool::new(Arc::clone(&connector), Owner::Service, maximum)?,
             permits: Semaphore::new(maximum.saturating_mul(1 + WAITING_PER_CONNECTION)),
+            connector,
             options,
             metrics,
         })
+    }
+
+    /// What verifies passwords in this directory, with connections of its own; `None` unless the
+    /// options enable it.
+    ///
+    /// # Errors
+    /// As [`ConnectionPool::new`].
+    pub(crate) fn password_verifier(&self) -> Result<Option<PasswordVerifier>, DirectoryError> {
+        let Some(options) = self.options.passwords else { return Ok(None) };
+        let (connector, users) = (Arc::clone(&self.connector), self.options.users.clone());
+        PasswordVerifier::new(options, users, connector, Arc::clone(&self.metrics)).map(Some)
     }
 
     /// Connects and binds, to check the settings.
@@ -65,13 +78,12 @@ impl Directory {
     /// # Errors
     /// See [`DirectoryError`].
     pub(crate) async fn check_connection(&self) -> Result<(), DirectoryError> {
-        self.pool.manager().open().await.map(drop)
+        self.connector.open().await.map(drop)
     }
 
     /// The connections, for metrics.
     pub(crate) fn connections(&self) -> DirectoryConnections {
-        let status = self.pool.status();
-        DirectoryConnections { open: status.size, maximum: status.max_size }
+        self.pool.connections()
     }
 
     /// The groups whose name contains a text, by name.
@@ -213,38 +225,12 @@ impl Directory {
         let found = match self.permits.try_acquire() {
             Err(_) => Err(DirectoryError::Busy),
             Ok(_permit) => {
-                let searching = timeout_at(deadline, self.search_on_connection(request));
+                let searching = timeout_at(deadline, self.pool.search(request));
                 searching.await.unwrap_or(Err(DirectoryError::TimedOut))
             }
         };
         self.metrics.record(&found);
         found
-    }
-
-    /// Repeats a search once when an idle connection turns out to be closed.
-    async fn search_on_connection(
-        &self,
-        request: &SearchRequest,
-    ) -> Result<Vec<Entry>, DirectoryError> {
-        let mut connection = self.connection().await?;
-        let was_idle = connection.was_idle();
-        match connection.search(request).await {
-            Err(DirectoryError::Closed) if was_idle => {
-                drop(connection);
-                self.connection().await?.search(request).await
-            }
-            found => found,
-        }
-    }
-
-    async fn connection(&self) -> Result<PooledConnection, DirectoryError> {
-        self.pool.get().await.map(PooledConnection::new).map_err(|error| match error {
-            PoolError::Backend(error) => error,
-            PoolError::Closed
-            | PoolError::Timeout(_)
-            | PoolError::NoRuntimeSpecified
-            | PoolError::PostCreateHook(_) => DirectoryError::Closed,
-        })
     }
 }
 

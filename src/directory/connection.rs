@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use ldap3::{
-    Ldap, LdapError, LdapResult, Scope, SearchOptions,
+    Ldap, LdapError, LdapResult, Scope, SearchOptions, SearchResult,
     controls::{Control, ControlType, PagedResults},
 };
 
 use super::{entry::Entry, error::DirectoryError, relay::Answers, result_code};
+
+/// Asks for an entry without its attributes (RFC 4511, section 4.5.1.8).
+const NO_ATTRIBUTES: &str = "1.1";
 
 /// A search. The names are as the server expects them.
 pub(super) struct SearchRequest {
@@ -40,10 +43,29 @@ impl Connection {
         self.is_idle && !self.ldap.is_closed()
     }
 
-    /// Binds with a password, and returns the result code.
-    pub(super) async fn bind(&mut self, dn: &str, password: &str) -> Result<u32, DirectoryError> {
+    /// Binds with a password. After an error or a cancellation, the connection is not reusable.
+    pub(super) async fn bind(
+        &mut self,
+        dn: &str,
+        password: &str,
+    ) -> Result<LdapResult, DirectoryError> {
+        self.is_idle = false;
+        self.answers.begin_operation();
         let bound = self.ldap.simple_bind(dn, password).await;
-        bound.map(|result| result.rc).map_err(|error| describe(&error, &self.answers))
+        let result = bound.map_err(|error| describe(&error, &self.answers))?;
+        self.is_idle = true;
+        Ok(result)
+    }
+
+    /// Asks for the root of the directory, which names nobody. Any answer shows that the server is
+    /// there; returns its result code.
+    pub(super) async fn probe(&mut self) -> Result<u32, DirectoryError> {
+        self.is_idle = false;
+        self.answers.begin_operation();
+        let probed = self.ldap.search("", Scope::Base, "(objectClass=*)", [NO_ATTRIBUTES]).await;
+        let SearchResult(_, result) = probed.map_err(|error| describe(&error, &self.answers))?;
+        self.is_idle = true;
+        Ok(result.rc)
     }
 
     /// Searches all pages. After an error or a cancellation, the connection is not reusable.

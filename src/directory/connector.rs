@@ -6,10 +6,9 @@ use std::{
     os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
-use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Mutex as BindLock};
 use tokio_rustls::{
@@ -29,11 +28,7 @@ use super::{
 };
 use crate::{log_events::alarm, security::secret_file};
 
-/// A connection that was idle for longer is not used again, but closed before the next search.
-/// Servers close idle connections, too.
-const MAXIMUM_IDLE: Duration = Duration::from_mins(1);
-
-/// Opens connections, and checks them before reuse.
+/// Opens connections. The pools of a directory share it, and so the memory of a refused password.
 pub(super) struct Connector {
     options: ServerOptions,
     /// `None` without encryption.
@@ -82,25 +77,35 @@ impl Connector {
         Self { options, tls, metrics, binding: BindLock::default(), refused: Mutex::default() }
     }
 
-    /// Opens a connection and binds, within the time limit.
+    /// Opens a connection and binds as the service, within the time limit.
     pub(super) async fn open(&self) -> Result<Connection, DirectoryError> {
         let opened = tokio::time::timeout(self.options.connect_timeout, self.connect_and_bind());
+        opened.await.unwrap_or(Err(DirectoryError::TimedOut))
+    }
+
+    /// Opens a connection that belongs to nobody yet, within the time limit.
+    pub(super) async fn open_unbound(&self) -> Result<Connection, DirectoryError> {
+        let opened = tokio::time::timeout(self.options.connect_timeout, self.connect());
         opened.await.unwrap_or(Err(DirectoryError::TimedOut))
     }
 
     async fn connect_and_bind(&self) -> Result<Connection, DirectoryError> {
         // Without a usable password, no connection is opened.
         drop(self.read_password()?);
+        let connection = self.connect().await?;
+        let _binding = self.binding.lock().await;
+        let password = self.read_password()?;
+        self.bind(connection, &password).await
+    }
+
+    async fn connect(&self) -> Result<Connection, DirectoryError> {
         let address = (self.options.host.as_str(), self.options.port);
         let stream = TcpStream::connect(address).await.map_err(DirectoryError::Unreachable)?;
         // Requests are small, and each waits for its answer.
         stream.set_nodelay(true).map_err(DirectoryError::System)?;
         let stream = self.protect(stream).await?;
         let (near, answers) = relay::start(stream).map_err(DirectoryError::System)?;
-        let connection = attach(near, answers).await?;
-        let _binding = self.binding.lock().await;
-        let password = self.read_password()?;
-        self.bind(connection, &password).await
+        attach(near, answers).await
     }
 
     /// Reads the password, unless the server refused it. The service reads the file for each
@@ -137,7 +142,7 @@ impl Connector {
     ) -> Result<Connection, DirectoryError> {
         let text = password.text.trim_end_matches(['\r', '\n']);
         let bound = connection.bind(&self.options.bind_dn, text).await?;
-        match bound {
+        match bound.rc {
             result_code::SUCCESS => {
                 self.metrics.set_bind_refused(false);
                 *lock(&self.refused) = None;
@@ -211,28 +216,4 @@ fn server_name(host: &str) -> Result<ServerName<'static>, DirectoryError> {
     }
     let invalid = |error| DirectoryError::Tls(io::Error::other(error));
     ServerName::try_from(host.to_owned()).map_err(invalid)
-}
-
-impl Manager for Connector {
-    type Type = Connection;
-    type Error = DirectoryError;
-
-    async fn create(&self) -> Result<Connection, DirectoryError> {
-        // Boxed: this rare branch is much larger than the rest of the future.
-        Box::pin(self.open()).await
-    }
-
-    async fn recycle(
-        &self,
-        connection: &mut Connection,
-        metrics: &Metrics,
-    ) -> RecycleResult<DirectoryError> {
-        if !connection.is_reusable() {
-            return Err(RecycleError::message("it is closed, or a search was not finished"));
-        }
-        if metrics.last_used() > MAXIMUM_IDLE {
-            return Err(RecycleError::message("it was idle for too long"));
-        }
-        Ok(())
-    }
 }

@@ -58,6 +58,14 @@ impl Entry {
         Sid::decode(self.bytes(OBJECT_SID)?)
     }
 
+    /// The value of the attribute with the identifier of a user. A SID is decoded.
+    pub(super) fn identifier(&self, attribute: &str) -> Option<String> {
+        if attribute.eq_ignore_ascii_case(OBJECT_SID) {
+            return self.sid().map(|sid| sid.text());
+        }
+        self.text(attribute).map(str::to_owned)
+    }
+
     /// The entry as a group.
     pub(super) fn to_group(&self, name_attribute: &str) -> DirectoryGroup {
         let display_name = self.text(name_attribute).unwrap_or(self.dn());
@@ -67,11 +75,7 @@ impl Entry {
     /// The entry as a user; `None` without a name that can be saved, and a value that can be saved
     /// and returned in XML.
     pub(super) fn to_user(&self, options: &UserOptions) -> Option<DirectoryUser> {
-        let value = if options.value_attribute.eq_ignore_ascii_case(OBJECT_SID) {
-            self.sid()?.text()
-        } else {
-            self.text(&options.value_attribute)?.to_owned()
-        };
+        let value = self.identifier(&options.value_attribute)?;
         if !can_be_chosen(&value) {
             return None;
         }

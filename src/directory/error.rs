@@ -25,7 +25,8 @@ pub(crate) enum TlsSetupError {
     Tls(#[source] tokio_rustls::rustls::Error),
 }
 
-/// A search in the directory failed. No text contains a password, a filter or an entry.
+/// A search in the directory or the verification of a password failed. No text contains a password,
+/// a filter or an entry.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirectoryError {
     #[error("cannot reach the directory; check that it runs, and directory.url")]
@@ -88,6 +89,18 @@ pub(crate) enum DirectoryError {
     Closed,
     #[error("cannot open a connection to the directory on this machine")]
     System(#[source] io::Error),
+    #[error(
+        "the directory is not asked about passwords, because several requests in a row failed; the \
+         next one follows within 10 seconds"
+    )]
+    Suspended,
+    #[error(
+        "timed out waiting for the directory to verify a password; check it, or raise \
+         directory.verify_timeout_seconds"
+    )]
+    VerificationTimedOut,
+    #[error("the directory could not verify a password: result code {0}; check its log")]
+    Undecided(u32),
 }
 
 impl DirectoryError {
@@ -95,7 +108,7 @@ impl DirectoryError {
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Unreachable(_) | Self::Closed => "unreachable",
-            Self::TimedOut => "timed_out",
+            Self::TimedOut | Self::VerificationTimedOut => "timed_out",
             Self::Busy => "busy",
             Self::TlsSetup(_) | Self::Tls(_) | Self::StartTlsRefused(_) => "tls_failed",
             Self::Password(_) | Self::BindRefused | Self::BindSuspended | Self::BindFailed(_) => {
@@ -106,6 +119,8 @@ impl DirectoryError {
             Self::TooManyEntries(_) => "too_many_entries",
             Self::InvalidMessage(_) => "invalid_message",
             Self::System(_) => "failed",
+            Self::Suspended => "suspended",
+            Self::Undecided(_) => "undecided",
         }
     }
 
@@ -123,4 +138,7 @@ impl DirectoryError {
         "invalid_message",
         "failed",
     ];
+
+    /// Every value of [`Self::outcome`] that a search does not have.
+    pub(super) const VERIFICATION_OUTCOMES: [&str; 2] = ["suspended", "undecided"];
 }

@@ -17,6 +17,12 @@ pub fn decode_sid(bytes: &[u8]) -> Option<(String, Option<u32>)> {
     Sid::decode(bytes).map(|sid| (sid.text(), sid.relative_id()))
 }
 
+/// The binary form of the text of a SID; `None` when the text is none.
+#[must_use]
+pub fn encode_sid(text: &str) -> Option<Vec<u8>> {
+    Sid::parse(text).map(|sid| sid.encode())
+}
+
 /// A filter of the settings with a search string; `None` when the filter is invalid.
 #[must_use]
 pub fn fill_filter(template: &str, search: &str) -> Option<String> {

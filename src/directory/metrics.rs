@@ -1,4 +1,4 @@
-//! Metrics of the searches in a directory.
+//! Metrics of the searches in a directory, and of the passwords that it verifies.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,17 +6,19 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::error::DirectoryError;
+use super::{bind_verdict::BindVerdict, error::DirectoryError};
 
-/// Counts searches by outcome. Shared by the client and by `/metrics`.
+/// Counts searches and logins by outcome. Shared by the client and by `/metrics`.
 #[derive(Debug, Default)]
 pub(crate) struct DirectoryMetrics {
-    searches: Family<SearchLabels, Counter>,
+    searches: Family<OutcomeLabels, Counter>,
     bind_refused: Gauge,
+    logins: Family<OutcomeLabels, Counter>,
+    login_breaker_open: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SearchLabels {
+struct OutcomeLabels {
     outcome: &'static str,
 }
 
@@ -27,11 +29,32 @@ pub(crate) struct DirectoryConnections {
     pub(super) maximum: usize,
 }
 
+impl DirectoryConnections {
+    /// The connections of both pools.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { open: self.open + other.open, maximum: self.maximum + other.maximum }
+    }
+}
+
 impl DirectoryMetrics {
     /// Counts a search.
     pub(super) fn record<T>(&self, result: &Result<T, DirectoryError>) {
         let outcome = result.as_ref().err().map_or("success", DirectoryError::outcome);
-        self.searches.get_or_create(&SearchLabels { outcome }).inc();
+        self.searches.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts a login that the directory was asked about, or should have been.
+    pub(super) fn record_login(&self, verdict: &Result<BindVerdict, DirectoryError>) {
+        let outcome = match verdict {
+            Ok(verdict) => verdict.outcome(),
+            Err(error) => error.outcome(),
+        };
+        self.logins.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Notes whether the directory is not asked about passwords.
+    pub(super) fn set_login_breaker_open(&self, is_open: bool) {
+        self.login_breaker_open.set(i64::from(is_open));
     }
 
     /// Notes whether the directory refuses the password of the service.
@@ -39,21 +62,42 @@ impl DirectoryMetrics {
         self.bind_refused.set(i64::from(is_refused));
     }
 
-    /// Registers all metrics.
-    pub(crate) fn register(&self, registry: &mut Registry, connections: DirectoryConnections) {
+    /// Registers all metrics, with the connections for searches and for logins.
+    pub(crate) fn register(
+        &self,
+        registry: &mut Registry,
+        searches: DirectoryConnections,
+        logins: DirectoryConnections,
+    ) {
         for outcome in DirectoryError::OUTCOMES {
-            drop(self.searches.get_or_create(&SearchLabels { outcome }));
+            drop(self.searches.get_or_create(&OutcomeLabels { outcome }));
+        }
+        let failures = DirectoryError::OUTCOMES.into_iter().filter(|outcome| *outcome != "success");
+        let failures = failures.chain(DirectoryError::VERIFICATION_OUTCOMES);
+        for outcome in BindVerdict::OUTCOMES.into_iter().chain(failures) {
+            drop(self.logins.get_or_create(&OutcomeLabels { outcome }));
         }
         registry.register("searches", "Searches in the directory", self.searches.clone());
         let help =
             "1: the directory refused the password of directory.password_file. 0: it did not";
         registry.register("bind_refused", help, self.bind_refused.clone());
+        let help = "Logins that the directory was asked about, or should have been";
+        registry.register("logins", help, self.logins.clone());
+        let help = "1: the directory is not asked about passwords, because several requests in a \
+                    row failed";
+        registry.register("login_breaker_open", help, self.login_breaker_open.clone());
         for (name, help, number) in [
-            ("connections", "Open connections to the directory", connections.open),
+            ("connections", "Open connections to the directory", searches.open),
             (
                 "connections_maximum",
                 "Maximum number of connections to the directory; 0 without one",
-                connections.maximum,
+                searches.maximum,
+            ),
+            ("login_connections", "Open connections for logins", logins.open),
+            (
+                "login_connections_maximum",
+                "Maximum number of connections for logins; 0 without directory.verify_passwords",
+                logins.maximum,
             ),
         ] {
             let gauge: Gauge = Gauge::default();

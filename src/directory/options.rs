@@ -58,6 +58,15 @@ pub(crate) struct GroupOptions {
     pub(crate) name_attribute: String,
 }
 
+/// How passwords are verified.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VerifierOptions {
+    /// The maximum time of one verification: the wait for a place, the lookup and the bind.
+    pub(crate) timeout: Duration,
+    /// The maximum number of verifications at a time, and of connections of each kind.
+    pub(crate) maximum_connections: usize,
+}
+
 /// All options.
 #[derive(Debug, Clone)]
 pub(crate) struct DirectoryOptions {
@@ -69,4 +78,6 @@ pub(crate) struct DirectoryOptions {
     pub(crate) page_size: u16,
     /// The maximum number of entries that a search may return.
     pub(crate) maximum_entries: usize,
+    /// `None`: the directory verifies no passwords.
+    pub(crate) passwords: Option<VerifierOptions>,
 }

@@ -1,5 +1,5 @@
-//! Decodes security identifiers (`objectSid`) to their text (MS-DTYP, sections 2.4.2.1 and
-//! 2.4.2.2).
+//! Converts security identifiers (`objectSid`) to their text and back (MS-DTYP, sections 2.4.2.1
+//! and 2.4.2.2).
 
 use std::fmt::Write;
 
@@ -28,6 +28,31 @@ impl Sid {
         let authority = authority.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         let sub_authorities = sub_authorities.iter().map(|bytes| u32::from_le_bytes(*bytes));
         Some(Self { authority, sub_authorities: sub_authorities.collect() })
+    }
+
+    /// Parses the text; `None` unless it is the one that [`Self::text`] returns.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (authority, numbers) = text.strip_prefix("S-1-")?.split_once('-')?;
+        let authority = match authority.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok()?,
+            None => authority.parse().ok()?,
+        };
+        let sub_authorities: Vec<u32> =
+            numbers.split('-').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        let sid = Self { authority, sub_authorities };
+        let is_valid = authority < 1 << 48 && sid.sub_authorities.len() <= MAXIMUM_SUB_AUTHORITIES;
+        // There is one text for each identifier: without signs, leading zeros and small letters.
+        (is_valid && sid.text() == text).then_some(sid)
+    }
+
+    /// The binary form.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        // At most 15.
+        let count = u8::try_from(self.sub_authorities.len()).unwrap_or(u8::MAX);
+        let mut bytes = vec![1, count];
+        bytes.extend(self.authority.to_be_bytes().into_iter().skip(2));
+        bytes.extend(self.sub_authorities.iter().flat_map(|number| number.to_le_bytes()));
+        bytes
     }
 
     /// The relative identifier: the last sub-authority.
@@ -69,6 +94,39 @@ mod tests {
         assert_eq!(text(builtin).unwrap(), "S-1-5-32-544");
         let large = b"\x01\x01\x00\x01\0\0\0\x05\xff\xff\xff\xff";
         assert_eq!(text(large).unwrap(), "S-1-0x000100000005-4294967295");
+    }
+
+    #[test]
+    fn the_text_of_a_sid_is_that_of_one_binary_form() {
+        for text in [
+            "S-1-5-21-3010642705-225627618-3277575874-500",
+            "S-1-1-0",
+            "S-1-0x000100000005-4294967295",
+            "S-1-5-1-2-3-4-5-6-7-8-9-10-11-12-13-14-15",
+        ] {
+            let sid = Sid::parse(text).unwrap();
+            assert_eq!(Sid::decode(&sid.encode()).unwrap(), sid, "{text}");
+            assert_eq!(sid.text(), text);
+        }
+        for text in [
+            "",
+            "S-1-5",
+            "S-1-5-",
+            "S-1--21",
+            "S-2-5-21",
+            "s-1-5-21",
+            "S-1-5-021",
+            "S-1-5-+21",
+            "S-1-5-4294967296",
+            "S-1-4294967296-1",
+            "S-1-0x1-1",
+            "S-1-0x00010000000a-1",
+            "S-1-0x1000000000000-1",
+            "S-1-5-1-2-3-4-5-6-7-8-9-10-11-12-13-14-15-16",
+            "S-1-5-21)(cn=*",
+        ] {
+            assert_eq!(Sid::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Adapts the hashing engine to the types of this service.
 //!
 //! `crates/hashing-engine` does the work. It knows neither users nor stored credentials, so this
-//! module converts them, logs the engine's events, and names the reason for a rejected hash.
+//! module converts them, and logs the engine's events.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hashing_engine::{EngineEvent, HashRejection, PhcHash, Tag};
+use hashing_engine::{EngineEvent, PhcHash, Tag};
 use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 
-pub(crate) use super::verification_request::VerificationRequest;
 use super::verification_request::{OwnedRequest, bytes, forms};
+pub(crate) use super::{
+    hash_text::{TextKind, text_kind},
+    verification_request::VerificationRequest,
+};
 use crate::{
     domain::{
         Reason,
@@ -24,8 +27,8 @@ use crate::{
 #[cfg(feature = "bench")]
 pub use hashing_engine::HashBench;
 pub(crate) use hashing_engine::{
-    AcceptedHash, Capacity, CostMeter, DES_CRYPT, EngineCounts, HashingError, HashingOptions,
-    MeasuredCost, StoredHash, VerificationOutcome, WeakHash,
+    AcceptedHash, Capacity, CostMeter, EngineCounts, HashingError, HashingOptions, MeasuredCost,
+    SingleFlight, StoredHash, Verification, VerificationDigest, VerificationOutcome, WeakHash,
 };
 
 /// Admits one request to the engine until it is dropped.
@@ -146,6 +149,35 @@ impl HashingEngine {
         self.0.verify(key, &OwnedRequest::new(request).as_request()).await
     }
 
+    /// As [`Self::verify`]. The caller delays a refusal by the time that is
+    /// owed.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn verify_undelayed(
+        &self,
+        key: FairnessKey,
+        request: &VerificationRequest<'_>,
+    ) -> Result<Verification, HashingError> {
+        self.0.verify_undelayed(key, &OwnedRequest::new(request).as_request()).await
+    }
+
+    /// Identifies a request among those that are verified now.
+    pub(crate) fn digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
+        self.0.digest(&OwnedRequest::new(request).as_request())
+    }
+
+    /// Caches what another system decided about a request: a right secret for `longest` at most.
+    pub(crate) fn remember(
+        &self,
+        key: FairnessKey,
+        request: &VerificationRequest<'_>,
+        is_right: bool,
+        longest: Duration,
+    ) {
+        self.0.remember(key, &OwnedRequest::new(request).as_request(), is_right, longest);
+    }
+
     /// True when the value matches the hash. Uses no cache.
     ///
     /// # Errors
@@ -160,10 +192,10 @@ impl HashingEngine {
         self.0.verify_hash(key, forms(value, other_form.as_ref()), stored).await
     }
 
-    /// Waits until a refusal of this value may be sent, from the time when its hash started.
-    pub(crate) async fn wait_before_refusal(&self, value: &CredentialValue, started: Instant) {
+    /// The delay before a refusal of this value may be sent, from the time when its hash started.
+    pub(crate) fn owed(&self, value: &CredentialValue, started: Instant) -> Duration {
         let other_form = value.decomposed();
-        self.0.wait_before_refusal(forms(value, other_form.as_ref()), started).await;
+        self.0.owed(forms(value, other_form.as_ref()), started)
     }
 
     /// Measures these kinds of stored hashes, so that every refusal takes as long as the most
@@ -262,45 +294,8 @@ fn may_truncate(hash: &StoredHash, value: &CredentialValue) -> bool {
     hash.may_truncate(forms(value, other_form.as_ref()))
 }
 
-/// What a text is that should be a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TextKind {
-    Password,
-    /// A hash, also one that is not supported.
-    Hash,
-    /// A password, or a hash of DES-crypt, which is 13 letters and digits.
-    PossibleHash,
-}
-
-/// Tells a hash from a password.
-pub(crate) fn text_kind(text: &SecretString) -> TextKind {
-    match AcceptedHash::parse(text) {
-        Err(HashRejection::Unrecognized) => TextKind::Password,
-        Err(HashRejection::Unsupported(DES_CRYPT)) => TextKind::PossibleHash,
-        Ok(_) | Err(_) => TextKind::Hash,
-    }
-}
-
-impl From<HashRejection> for Reason {
-    fn from(rejection: HashRejection) -> Self {
-        match rejection {
-            HashRejection::Unrecognized => Self::UnknownHash,
-            HashRejection::Unsupported(name) => Self::UnsupportedHash(name),
-            HashRejection::BrokenBcrypt => Self::BrokenBcrypt,
-            HashRejection::InvalidParameters(names) => Self::HashParameters(names),
-            HashRejection::Keyed => Self::KeyedHash,
-            HashRejection::Padded => Self::PaddedHash,
-            HashRejection::TooMuchMemory(family) => Self::HashTooMuchMemory(family),
-            HashRejection::TooCheap(minimum) => Self::HashTooCheap(minimum),
-            HashRejection::TooExpensive(maximum) => Self::HashTooExpensive(maximum),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::domain::{stored_credential::StoredCredential, user::UserId, validity::Validity};
 

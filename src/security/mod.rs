@@ -16,6 +16,7 @@ pub(crate) mod common_passwords;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
 pub(crate) mod generated_password;
+mod hash_text;
 pub(crate) mod hashing;
 pub(crate) mod identifier;
 mod issuer_claims;

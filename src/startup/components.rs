@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{
     activity::{ActivityParts, open_activity},
     administration::{Administration, administration, import_jobs},
-    directory::open_directory,
+    deciders::{Deciders, open_moving},
+    directory::{OpenDirectory, open_directory},
     error::StartError,
     mail::open_mail,
     memory,
-    migration::open_migration_hook,
     options::{access_tokens, attempt_limits, enabled_schemes, lifetimes, load_issuers},
     parts::Parts,
     saving::Saving,
@@ -29,9 +29,8 @@ use crate::{
         audit::anchors::Anchors,
         authentication::{
             Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
-            issuer_token::IssuerTokenAuthenticator, moving::Moving,
-            password::PasswordAuthenticator, session::SessionAuthenticator,
-            ticket::TicketAuthenticator, tokens::Tokens,
+            issuer_token::IssuerTokenAuthenticator, password::PasswordAuthenticator,
+            session::SessionAuthenticator, ticket::TicketAuthenticator, tokens::Tokens,
         },
         credentials::{
             last_uses::LastUses, list_check::ListChecks, passwords::Passwords,
@@ -99,9 +98,10 @@ pub(crate) fn build(
     let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types)?.into();
     let saving = Saving::new(&parts, settings, &issuers);
     let migration = Arc::<HookMetrics>::default();
-    let moving = moving(&parts, settings, &saving, &migration)?;
-    let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers), moving)?;
-    let directory_search = open_directory(settings)?;
+    let OpenDirectory { search, logins } = open_directory(settings)?;
+    let moving = open_moving(&parts, settings, &saving, &migration)?;
+    let deciders = Deciders { moving, directory: logins };
+    let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers), deciders)?;
     let mail = open_mail(&parts, settings)?;
     let chains = Arc::clone(&parts.changed_chains);
     let anchors = Arc::new(Anchors::new(parts.database(), parts.keyring(), chains));
@@ -114,7 +114,7 @@ pub(crate) fn build(
         keyring: parts.keyring(),
         activity,
         reloads: Arc::clone(&parts.reloads),
-        directory: directory_search,
+        directory: search,
         imports: Arc::<ImportMetrics>::default(),
         mail: mail.metrics,
         migration,
@@ -157,7 +157,7 @@ impl Authentication {
         parts: &Parts,
         settings: &Settings,
         issuers: Arc<[Issuer]>,
-        moving: Option<Moving>,
+        deciders: Deciders,
     ) -> Result<Self, StartError> {
         let installation = settings.installation.installation_type;
         let admissions = Admissions::new(parts.hashing());
@@ -177,7 +177,8 @@ impl Authentication {
             last_uses: Arc::clone(&parts.last_uses),
             rehash_queue: Arc::clone(&parts.rehash_queue),
             list_checks: parts.list_checks.clone(),
-            moving,
+            moving: deciders.moving,
+            directory: deciders.directory,
         });
         let sessions = Arc::new(SessionAuthenticator {
             database: parts.database(),
@@ -330,24 +331,6 @@ fn password_links(parts: &Parts, saving: &Saving, mails: &PasswordMails) -> Pass
         hasher: Arc::clone(&saving.hasher),
         writer: Arc::clone(&saving.credential_writer),
     }
-}
-
-/// What moves users from the old system of the settings, if there is one.
-fn moving(
-    parts: &Parts,
-    settings: &Settings,
-    saving: &Saving,
-    metrics: &Arc<HookMetrics>,
-) -> Result<Option<Moving>, StartError> {
-    let hook = open_migration_hook(settings, metrics)?;
-    Ok(hook.map(|hook| Moving {
-        database: parts.database(),
-        hook,
-        hashing: parts.hashing(),
-        password_type: parts.types.password().clone(),
-        writer: Arc::clone(&saving.user_writer),
-        transactions: parts.transactions(),
-    }))
 }
 
 /// What records what happens.

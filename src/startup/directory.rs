@@ -7,24 +7,45 @@ use crate::{
     configuration::{DirectoryEncryption, DirectorySettings, Problem, Problems, Settings},
     directory::{
         Directory, DirectoryError, DirectoryMetrics, DirectoryOptions, Encryption, FilterTemplate,
-        GroupOptions, Placeholder, ServerOptions, UserOptions, client_config,
+        GroupOptions, Placeholder, ServerOptions, UserOptions, VerifierOptions, client_config,
     },
     security::secret_file,
-    service::directory::search::DirectorySearch,
+    service::{
+        authentication::directory_logins::DirectoryLogins, directory::search::DirectorySearch,
+    },
     telemetry::error_chain,
 };
 
-/// The search in the directory of the settings, which connects on demand.
+/// What uses the directory of the settings. It connects on demand.
+pub(super) struct OpenDirectory {
+    pub(super) search: Arc<DirectorySearch>,
+    /// `None`: the directory verifies no passwords.
+    pub(super) logins: Option<DirectoryLogins>,
+}
+
+/// Builds what uses the directory of the settings.
 ///
 /// # Errors
 /// When a setting or a file cannot be used.
-pub(super) fn open_directory(settings: &Settings) -> Result<Arc<DirectorySearch>, StartError> {
+pub(super) fn open_directory(settings: &Settings) -> Result<OpenDirectory, StartError> {
     let metrics = Arc::<DirectoryMetrics>::default();
-    let directory = match &settings.directory {
-        None => None,
-        Some(directory) => Some(build(directory, Arc::clone(&metrics)).map_err(failed)?),
+    let (directory, verification) = match &settings.directory {
+        None => (None, None),
+        Some(settings) => {
+            let directory = build(settings, Arc::clone(&metrics)).map_err(failed)?;
+            (Some(directory), settings.verification)
+        }
     };
-    Ok(Arc::new(DirectorySearch::new(directory, metrics)))
+    let verifier = directory.as_ref().map(Directory::password_verifier).transpose();
+    let verifier = verifier.map_err(|error| StartError::Setting(error_chain(&error)))?;
+    let verifier = verifier.flatten().map(Arc::new);
+    let logins = verifier.clone().zip(verification).map(|(verifier, settings)| {
+        DirectoryLogins::new(verifier, settings.verified_lifetime, settings.refusal_time())
+    });
+    Ok(OpenDirectory {
+        search: Arc::new(DirectorySearch::new(directory, verifier, metrics)),
+        logins,
+    })
 }
 
 fn failed(problems: Vec<Problem>) -> StartError {
@@ -49,6 +70,23 @@ pub(crate) async fn check_directory(settings: &DirectorySettings) -> Result<(), 
         build(settings, Arc::default()).map_err(|problems| Problems(problems).to_string())?;
     let checked: Result<(), DirectoryError> = directory.check_connection().await;
     checked.map_err(|error| error_chain(&error))
+}
+
+/// Looks for an entry, and asks for the root of the directory, as a login does. Sends no password of
+/// a user.
+///
+/// # Errors
+/// The problem, as a text for the operator.
+pub(crate) async fn check_password_verifier(settings: &DirectorySettings) -> Result<(), String> {
+    let directory =
+        build(settings, Arc::default()).map_err(|problems| Problems(problems).to_string())?;
+    let checked = async {
+        match directory.password_verifier()? {
+            Some(verifier) => verifier.check().await,
+            None => Ok(()),
+        }
+    };
+    checked.await.map_err(|error: DirectoryError| error_chain(&error))
 }
 
 /// Problems of the filters and of the files. Does not connect.
@@ -108,6 +146,10 @@ fn options(settings: &DirectorySettings) -> Result<DirectoryOptions, Vec<Problem
         search_timeout: settings.search_timeout,
         page_size: settings.page_size,
         maximum_entries: settings.maximum_entries,
+        passwords: settings.verification.map(|verification| VerifierOptions {
+            timeout: verification.timeout,
+            maximum_connections: verification.maximum_connections,
+        }),
     })
 }
 

@@ -7,6 +7,7 @@ mod components;
 mod database;
 mod database_files;
 mod database_roles;
+mod deciders;
 mod descriptors;
 mod directory;
 mod error;
@@ -47,7 +48,7 @@ pub(crate) use self::{
         RoleInspection, RoleInspections, inspect_roles, require_privileges, summary,
         warn_about_role,
     },
-    directory::check_directory,
+    directory::{check_directory, check_password_verifier},
     files::problems_of_files,
     first_start::pending_migrations_of_unused,
     initial_users::add_initial_user,

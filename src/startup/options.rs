@@ -7,7 +7,7 @@ use super::{
     reload::{ReloadError, Reloadable, WatchedFiles},
 };
 use crate::{
-    configuration::{self, IssuerSettings, Settings},
+    configuration::{self, IssuerSettings, Settings, VerificationSettings},
     domain::{
         application::{Application, InstallationType},
         credential_type::{CredentialType, CredentialTypes},
@@ -47,11 +47,15 @@ pub(super) fn start_hashing(settings: &Settings) -> Result<HashingEngine, StartE
 }
 
 /// How long a refusal may be delayed: a part of what the queue leaves of the time for an answer. The
-/// rest is for the database. Each credential type that Basic may verify has its own delay.
+/// rest is for the database. Each credential type that Basic may verify has its own delay, and another
+/// one follows if the directory verifies passwords.
 fn longest_delay(settings: &Settings) -> Duration {
     let additional = settings.credentials.additional_types.iter();
     let types = 1 + additional.filter(|entry| entry.usable_for_basic).count();
-    share_of_delay(settings.http.answer_timeout, settings.hashing.deadline, types)
+    let verification = settings.directory.as_ref().and_then(|directory| directory.verification);
+    let in_directory = verification.map(VerificationSettings::refusal_time).unwrap_or_default();
+    let left = settings.http.answer_timeout.saturating_sub(in_directory);
+    share_of_delay(left, settings.hashing.deadline, types)
 }
 
 fn share_of_delay(answer_timeout: Duration, deadline: Duration, types: usize) -> Duration {

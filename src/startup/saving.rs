@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::parts::Parts;
 use crate::{
     configuration::Settings,
+    domain::credential_type::ACTIVE_DIRECTORY,
     security::issuer_token::Issuer,
     service::{
         audit::audit_reader::AuditReader,
@@ -46,10 +47,7 @@ impl Saving {
             keyring: parts.keyring(),
             changed_chains: Arc::clone(&parts.changed_chains),
             metrics: Arc::clone(&parts.metrics),
-            issuer_types: issuers
-                .iter()
-                .map(|issuer| issuer.credential_type().to_owned())
-                .collect(),
+            proven_types: proven_types(settings, issuers),
             single_per_user,
         });
         let untrusted_writer = Arc::new(UntrustedWriter {
@@ -85,4 +83,12 @@ impl Saving {
         });
         Self { directory, checker, hasher, credential_writer, user_writer, users, requirements }
     }
+}
+
+/// The types of identifiers that another system proves: an issuer, or the directory.
+fn proven_types(settings: &Settings, issuers: &[Issuer]) -> Vec<String> {
+    let verification = settings.directory.as_ref().and_then(|directory| directory.verification);
+    let of_directory = verification.map(|_| ACTIVE_DIRECTORY.to_owned());
+    let of_issuers = issuers.iter().map(|issuer| issuer.credential_type().to_owned());
+    of_issuers.chain(of_directory).collect()
 }

@@ -199,14 +199,15 @@ pub(crate) async fn record_success(
     Ok(())
 }
 
-/// Counts a failure with the secret of `attempt`, whose attempt [`reserve_attempt`] has reserved as
-/// `pending` for these types.
+/// Counts a failure with the secret of `attempt`, whose attempt was reserved as `pending` for these
+/// types: by [`reserve_attempt`], or by [`count_known_attempt`] if it is not throttled.
 #[tracing::instrument(name = "db.attempts.confirm_failure", skip_all)]
 pub(crate) async fn confirm_failure(
     connection: &mut PgConnection,
     pending: &Attempt,
     attempt: &Attempt,
     types: &[String],
+    is_throttled: bool,
     limits: &AttemptLimits,
 ) -> Result<(), StorageError> {
     sqlx::query_file!(
@@ -220,13 +221,14 @@ pub(crate) async fn confirm_failure(
         parameter(limits.before_delay),
         &delay_ends(attempt.at, limits),
         types,
+        is_throttled,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Takes back an attempt that [`reserve_attempt`] has reserved as pending, because nobody could tell
+/// Takes back an attempt that was reserved as pending, because nobody could tell
 /// whether its secret is right.
 #[tracing::instrument(name = "db.attempts.release_attempt", skip_all)]
 pub(crate) async fn release_attempt(

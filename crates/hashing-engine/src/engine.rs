@@ -262,14 +262,12 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.refusal_timing.measure(kinds, self.pool.hasher(), self.maximum_memory_kib)
     }
 
-    /// Waits until a refusal of this secret may be sent, from the time when its hash started. Time
-    /// in the queue does not count: it is the same for every request.
-    pub async fn wait_before_refusal(&self, secret: SecretForms<'_>, started: Instant) {
+    /// The delay before a refusal of this secret may be sent, from the time when its hash started.
+    /// Time in the queue does not count: it is the same for every request.
+    #[must_use]
+    pub fn owed(&self, secret: SecretForms<'_>, started: Instant) -> Duration {
         let time = self.refusal_timing.minimum_time(self.pool.hasher().target_time(), secret);
-        // The timer would round zero up to a millisecond.
-        if !time.is_zero() {
-            tokio::time::sleep_until((started + time).into()).await;
-        }
+        time.saturating_sub(started.elapsed())
     }
 
     /// Number of hashes computed since start.

@@ -104,7 +104,9 @@ pub use self::{
     options::HashingOptions,
     random::RandomError,
     secret_forms::SecretForms,
-    verification_request::{RowStamp, VerificationOutcome, VerificationRequest},
+    single_flight::{Flight, FlightOutcome, SingleFlight},
+    verification_key::VerificationDigest,
+    verification_request::{RowStamp, Verification, VerificationOutcome, VerificationRequest},
 };
 
 #[cfg(test)]

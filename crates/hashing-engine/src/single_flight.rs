@@ -13,28 +13,30 @@ use std::{
 use futures_util::future::{FutureExt, Shared, WeakShared};
 
 /// A computation that may be shared. It is cancelled when every waiter is dropped.
-pub(crate) type Flight<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type Flight<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The running computations.
-pub(crate) struct SingleFlight<K: Eq + Hash, T: Clone>(Mutex<Flights<K, T>>);
+pub struct SingleFlight<K: Eq + Hash, T: Clone>(Mutex<Flights<K, T>>);
 
 type Flights<K, T> = HashMap<K, WeakShared<Flight<T>>>;
 
 /// The outcome of a flight.
-pub(crate) struct FlightOutcome<T> {
-    pub(crate) value: T,
+pub struct FlightOutcome<T> {
+    /// The result.
+    pub value: T,
     /// True for the waiter that started it.
-    pub(crate) is_first: bool,
+    pub is_first: bool,
 }
 
 impl<K: Copy + Eq + Hash, T: Clone> SingleFlight<K, T> {
     /// An instance without running computations.
-    pub(crate) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
     }
 
     /// Waits for the running computation with this key, or starts one.
-    pub(crate) async fn join_or_start(
+    pub async fn join_or_start(
         &self,
         key: K,
         start: impl FnOnce() -> Flight<T>,
@@ -68,6 +70,12 @@ impl<K: Copy + Eq + Hash, T: Clone> SingleFlight<K, T> {
     fn lock(&self) -> MutexGuard<'_, Flights<K, T>> {
         // The map is consistent after a panic of another holder.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Copy + Eq + Hash, T: Clone> Default for SingleFlight<K, T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

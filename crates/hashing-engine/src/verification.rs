@@ -1,6 +1,6 @@
 //! Verifies requests: from the caches, or with a hash.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use zeroize::Zeroizing;
@@ -14,7 +14,8 @@ use super::{
     job::{Computed, Task},
     secret_forms::SecretForms,
     single_flight::{Flight, FlightOutcome},
-    verification_request::{VerificationOutcome, VerificationRequest},
+    verification_key::VerificationDigest,
+    verification_request::{Verification, VerificationOutcome, VerificationRequest},
 };
 
 impl<K: FairnessKey> HashingEngine<K> {
@@ -43,12 +44,29 @@ impl<K: FairnessKey> HashingEngine<K> {
         key: K,
         request: &VerificationRequest<'_>,
     ) -> Result<VerificationOutcome, HashingError> {
+        let Verification { outcome, owed } = self.verify_undelayed(key, request).await?;
+        // The timer would round zero up to a millisecond.
+        if !owed.is_zero() {
+            tokio::time::sleep(owed).await;
+        }
+        Ok(outcome)
+    }
+
+    /// As [`Self::verify`], for a caller who does something else before the refusal, and delays it
+    /// by the time that is owed.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub async fn verify_undelayed(
+        &self,
+        key: K,
+        request: &VerificationRequest<'_>,
+    ) -> Result<Verification, HashingError> {
         // An equal request may have finished since the application read the cache.
         match self.cached_result(request) {
-            Some(true) => return Ok(VerificationOutcome::SharedResult),
+            Some(true) => return Ok(Verification::right(VerificationOutcome::SharedResult)),
             Some(false) => {
-                self.wait_before_refusal(request.secret, Instant::now()).await;
-                return Ok(VerificationOutcome::Wrong);
+                return Ok(Verification::wrong(self.owed(request.secret, Instant::now())));
             }
             None => {}
         }
@@ -61,19 +79,39 @@ impl<K: FairnessKey> HashingEngine<K> {
         let counter = if is_first { &self.metrics.cache_misses } else { &self.metrics.shared };
         counter.inc();
         let Verified { is_right, started } = value?;
-        if is_right && request.may_succeed {
-            self.verified.insert(digest, Instant::now());
-            let name = self.verification_key.name_digest(request.name);
-            self.returning_clients.insert((key, name), Instant::now());
-        } else {
-            self.refused.insert(self.verification_key.refusal_digest(request), Instant::now());
-            self.wait_before_refusal(request.secret, started).await;
-        }
+        let is_right = is_right && request.may_succeed;
+        self.remember(key, request, is_right, Duration::MAX);
         Ok(match (is_right, is_first) {
-            (false, _) => VerificationOutcome::Wrong,
-            (true, true) => VerificationOutcome::Verified,
-            (true, false) => VerificationOutcome::SharedResult,
+            (false, _) => Verification::wrong(self.owed(request.secret, started)),
+            (true, true) => Verification::right(VerificationOutcome::Verified),
+            (true, false) => Verification::right(VerificationOutcome::SharedResult),
         })
+    }
+
+    /// Identifies a request among those that are verified now. Equal requests have equal digests,
+    /// unless the row has changed in between.
+    #[must_use]
+    pub fn digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
+        self.verification_key.digest(request)
+    }
+
+    /// Caches the result of a request, whether a hash or another system decided it. A right secret is
+    /// cached for `longest` at most.
+    pub fn remember(
+        &self,
+        key: K,
+        request: &VerificationRequest<'_>,
+        is_right: bool,
+        longest: Duration,
+    ) {
+        let now = Instant::now();
+        if is_right && request.may_succeed {
+            self.verified.insert_for(self.verification_key.digest(request), now, longest);
+            let name = self.verification_key.name_digest(request.name);
+            self.returning_clients.insert((key, name), now);
+        } else {
+            self.refused.insert(self.verification_key.refusal_digest(request), now);
+        }
     }
 
     /// True when the secret matches the hash. Uses no cache and no delay.

@@ -38,8 +38,13 @@ impl<T: Copy + Eq + Hash> VerificationCache<T> {
 
     /// Inserts a key, or renews it.
     pub(crate) fn insert(&self, key: T, now: Instant) {
+        self.insert_for(key, now, self.lifetime);
+    }
+
+    /// As [`Self::insert`], for `longest` at most.
+    pub(crate) fn insert_for(&self, key: T, now: Instant, longest: Duration) {
         if let Some(mut entries) = self.lock() {
-            entries.put(key, now + self.lifetime);
+            entries.put(key, now + self.lifetime.min(longest));
         }
     }
 
@@ -68,6 +73,18 @@ mod tests {
         assert!(!cache.contains('b', now));
         assert!(!cache.contains('a', now + MINUTE));
         assert_eq!(cache.len(), 0, "an expired entry is removed");
+    }
+
+    #[test]
+    fn an_entry_may_expire_earlier_but_not_later() {
+        let (cache, now) = (VerificationCache::new(10, MINUTE), Instant::now());
+        cache.insert_for('a', now, MINUTE / 2);
+        cache.insert_for('b', now, 2 * MINUTE);
+        cache.insert_for('c', now, Duration::ZERO);
+        assert!(cache.contains('a', now + MINUTE.mul_f64(0.499)));
+        assert!(!cache.contains('a', now + MINUTE / 2));
+        assert!(!cache.contains('b', now + MINUTE));
+        assert!(!cache.contains('c', now));
     }
 
     #[test]

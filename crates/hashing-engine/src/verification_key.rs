@@ -11,7 +11,7 @@ use super::{
 
 /// The digest of a request. It cannot be computed from a guess without the key of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct VerificationDigest([u8; 32]);
+pub struct VerificationDigest([u8; 32]);
 
 /// The key of the digests. Generated at start and never stored.
 pub(crate) struct VerificationKey(Zeroizing<[u8; 64]>);

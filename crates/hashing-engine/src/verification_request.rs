@@ -1,5 +1,7 @@
 //! A request to verify a secret, and its outcome.
 
+use std::time::Duration;
+
 use super::{formats::stored_hash::StoredHash, secret_forms::SecretForms};
 
 /// A request to verify that a secret belongs to a name, against the row that was just read.
@@ -39,4 +41,23 @@ pub enum VerificationOutcome {
     SharedResult,
     /// The secret is right, and this request computed the hash.
     Verified,
+}
+
+/// The result of a verification whose refusal is not delayed yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Verification {
+    /// The outcome.
+    pub outcome: VerificationOutcome,
+    /// The delay before the refusal may be sent; zero for a right secret.
+    pub owed: Duration,
+}
+
+impl Verification {
+    pub(crate) fn right(outcome: VerificationOutcome) -> Self {
+        Self { outcome, owed: Duration::ZERO }
+    }
+
+    pub(crate) fn wrong(owed: Duration) -> Self {
+        Self { outcome: VerificationOutcome::Wrong, owed }
+    }
 }

@@ -86,11 +86,17 @@ impl From<AuthenticationError> for ApiError {
             AuthenticationError::KeyUnavailable(_) | AuthenticationError::IssuerUnavailable(_) => {
                 Self::caused(ErrorKind::KeyUnavailable, error)
             }
-            AuthenticationError::OldSystemUnavailable(_) if error.is_old_system_busy() => {
+            AuthenticationError::OldSystemUnavailable(_)
+            | AuthenticationError::DirectoryUnavailable(_)
+                if error.is_other_system_busy() =>
+            {
                 Self::caused(ErrorKind::Overloaded { retry_after: RETRY_SOON }, error)
             }
             AuthenticationError::OldSystemUnavailable(_) => {
                 Self::caused(ErrorKind::OldSystemUnavailable, error)
+            }
+            AuthenticationError::DirectoryUnavailable(_) => {
+                Self::caused(ErrorKind::DirectoryUnavailable, error)
             }
             AuthenticationError::Moving(error) => (*error).into(),
             AuthenticationError::Attempt(error) => error.into(),

@@ -190,6 +190,7 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
             ErrorKind::TooManyAttempts { retry_after: None },
             ErrorKind::KeyUnavailable,
             ErrorKind::OldSystemUnavailable,
+            ErrorKind::DirectoryUnavailable,
             ErrorKind::PasswordChangeRequired,
         ]);
     }

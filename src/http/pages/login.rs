@@ -171,6 +171,7 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })
         .refuses(ErrorKind::KeyUnavailable)
         .refuses(ErrorKind::OldSystemUnavailable)
+        .refuses(ErrorKind::DirectoryUnavailable)
         .refuses(ErrorKind::OutcomeUnknown)
 }
 

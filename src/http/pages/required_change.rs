@@ -91,6 +91,7 @@ pub(in crate::http) fn operation() -> Operation {
         .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })
         .refuses(ErrorKind::KeyUnavailable)
         .refuses(ErrorKind::OldSystemUnavailable)
+        .refuses(ErrorKind::DirectoryUnavailable)
         .refuses(ErrorKind::OutcomeUnknown)
 }
 

@@ -1,6 +1,9 @@
 //! Errors of authentication.
 
+use std::sync::Arc;
+
 use crate::{
+    directory::{DirectoryError, DirectoryRefusal},
     domain::user::{User, UserId},
     key_sets::IssuerUnavailable,
     migration_hook::HookError,
@@ -35,6 +38,10 @@ pub(crate) enum AuthenticationError {
     /// The old system, which decides about this login, gave no answer. The attempt is not counted.
     #[error("the old system cannot be asked whether the password is right")]
     OldSystemUnavailable(#[from] HookError),
+    /// The directory, which decides about this login unless a password here does, has not decided. The
+    /// attempt is counted for the passwords here only.
+    #[error("the directory cannot verify the password")]
+    DirectoryUnavailable(#[source] Arc<DirectoryError>),
     /// The password that the old system accepted cannot be kept.
     #[error("the user cannot be moved from the old system")]
     Moving(#[source] Box<ChangeUserError>),
@@ -63,6 +70,10 @@ pub(crate) enum Refusal {
     NotValidNow,
     #[error("the credential is locked after too many wrong secrets in a row")]
     Locked,
+    #[error("the directory logs in neither system users nor anonymous ones")]
+    NotAPerson,
+    #[error(transparent)]
+    Directory(DirectoryRefusal),
     #[error("malformed ticket")]
     MalformedTicket,
     #[error("malformed session cookie")]
@@ -88,9 +99,21 @@ pub(crate) enum Refusal {
 }
 
 impl AuthenticationError {
-    /// True when waiting logins, not the old system, are the reason.
-    pub(crate) fn is_old_system_busy(&self) -> bool {
-        matches!(self, Self::OldSystemUnavailable(HookError::Busy))
+    /// True when waiting logins, not the old system or the directory, are the reason.
+    pub(crate) fn is_other_system_busy(&self) -> bool {
+        match self {
+            Self::OldSystemUnavailable(error) => matches!(error, HookError::Busy),
+            Self::DirectoryUnavailable(error) => matches!(**error, DirectoryError::Busy),
+            Self::Refused { .. }
+            | Self::ChangeRequired { .. }
+            | Self::OnlineSession
+            | Self::Attempt(_)
+            | Self::KeyUnavailable(_)
+            | Self::IssuerUnavailable(_)
+            | Self::Moving(_)
+            | Self::Hashing(_)
+            | Self::Storage(_) => false,
+        }
     }
 
     pub(in crate::service) fn refused(user: Option<&User>, reason: Refusal) -> Self {
@@ -114,6 +137,7 @@ impl AuthenticationError {
             | Self::KeyUnavailable(_)
             | Self::IssuerUnavailable(_)
             | Self::OldSystemUnavailable(_)
+            | Self::DirectoryUnavailable(_)
             | Self::Moving(_)
             | Self::Hashing(_) => false,
         }

@@ -4,12 +4,15 @@
 mod admissions;
 pub(crate) mod authenticator;
 pub(crate) mod bearer;
+pub(crate) mod directory_logins;
 pub(crate) mod error;
 pub(crate) mod issued;
 pub(crate) mod issuer_token;
+mod login_attempt;
 pub(crate) mod moving;
 mod outcome;
 pub(crate) mod password;
+mod password_elsewhere;
 mod password_target;
 pub(crate) mod session;
 pub(crate) mod ticket;

@@ -4,7 +4,7 @@
 //! Known and unknown names take the same steps: one statement reads the user and the attempt
 //! counters; the verification cache is consulted; one statement counts the attempt; then one hash
 //! is computed for each type, against a decoy where there is no stored credential. Only a success
-//! skips later steps.
+//! skips later steps. `password_elsewhere.rs` has the steps of other systems that decide.
 
 use std::{
     sync::Arc,
@@ -15,8 +15,10 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{
+    directory_logins::DirectoryLogins,
     error::{AuthenticationError, Refusal},
-    moving::{AnswerUse, Moving, asked_name},
+    login_attempt::{Hashed, LoginAttempt, Verified, delay},
+    moving::Moving,
     outcome::{self, PasswordLogin},
     password_target::{PresentedPassword, Target},
 };
@@ -24,15 +26,13 @@ use crate::{
     domain::{
         client_info::ClientInfo,
         credential::CredentialValue,
-        credential_type::CredentialTypes,
+        credential_type::{ACTIVE_DIRECTORY, CredentialTypes},
         principal::{AuthenticationScheme, Principal, Proof},
-        stored_credential::StoredCredential,
         user::{LoginName, User},
     },
-    migration_hook::HookAnswer,
     security::{
         attempt_digests::pseudo_subject,
-        hashing::{Admission, HashingEngine, HashingError, VerificationOutcome},
+        hashing::{Admission, HashingEngine, HashingError, Verification, VerificationOutcome},
         keyring_handle::KeyringHandle,
     },
     service::{
@@ -42,11 +42,10 @@ use crate::{
             rehashing::RehashQueue,
         },
         throttling::throttle::{AttemptCounters, ReservedAttempt, Throttling},
-        unsealing::unseal_hash,
+        unsealing::{unseal, unseal_hash},
     },
     storage::{
         Database, StorageError,
-        attempts::Attempt,
         logins::{self, Login, LoginQuery},
     },
 };
@@ -54,23 +53,6 @@ use crate::{
 /// The delay of a response that refuses a login for lack of capacity. It slows down clients that
 /// ignore `Retry-After`, and costs nothing.
 const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
-
-/// The outcome of a verification.
-enum Verified<'login> {
-    /// The password matches this stored credential.
-    Row(&'login StoredCredential, Option<PendingLookup>),
-    Refused(Refusal),
-    /// The old system accepted the password. A stored one decides now.
-    AcceptedByOldSystem,
-}
-
-/// A login whose password must be hashed or asked about.
-#[derive(Clone, Copy)]
-struct LoginAttempt<'login, 'attempt> {
-    login: &'login Login,
-    presented: PresentedPassword<'attempt>,
-    attempt: &'attempt Attempt,
-}
 
 /// Authenticates with passwords.
 pub(crate) struct PasswordAuthenticator {
@@ -85,6 +67,8 @@ pub(crate) struct PasswordAuthenticator {
     pub(crate) list_checks: Option<Arc<ListCheckQueue>>,
     /// `None`: no users move from an old system.
     pub(crate) moving: Option<Moving>,
+    /// `None`: the directory verifies no passwords.
+    pub(crate) directory: Option<DirectoryLogins>,
 }
 
 impl PasswordAuthenticator {
@@ -150,7 +134,7 @@ impl PasswordAuthenticator {
         let PresentedPassword { client_info, now, .. } = presented;
         let refuse = |user: Option<&User>, reason| AuthenticationError::refused(user, reason);
         let mut admission = self.admit(presented).await?;
-        let types = self.types.usable_for_basic();
+        let types = self.attempted_types();
         let login = self.find_login(presented, &types).await?;
         let found = match self.verify(&login, &types, presented, moving, &mut admission).await? {
             Verified::Row(row, lookup) => Ok((row, lookup)),
@@ -173,8 +157,16 @@ impl PasswordAuthenticator {
         Ok(Some(PasswordLogin { principal, lookup }))
     }
 
+    /// The types of credentials that a password may fit: those that Basic verifies, and at last that of
+    /// the directory.
+    fn attempted_types(&self) -> Vec<String> {
+        let mut types = self.types.usable_for_basic();
+        types.extend(self.directory.as_ref().map(|_| ACTIVE_DIRECTORY.to_owned()));
+        types
+    }
+
     /// Admits the login to the hashing engine; `None` when it needs no admission.
-    async fn admit(
+    pub(super) async fn admit(
         &self,
         PresentedPassword { client_info, name, .. }: PresentedPassword<'_>,
     ) -> Result<Option<Admission>, HashingError> {
@@ -238,10 +230,16 @@ impl PasswordAuthenticator {
             }
         }
         if unknown.is_empty() {
-            self.hashing.wait_before_refusal(password, Instant::now()).await;
+            let owed = self.hashing.owed(password, Instant::now());
+            self.delay_refusal(owed, Instant::now(), admission).await;
             return Ok(Verified::Refused(Refusal::WrongPassword));
         }
-        let of = LoginAttempt { login, presented, attempt: &attempt };
+        let (counters, attempt) = (&counters, &attempt);
+        let of = LoginAttempt { login, presented, counters, attempt, pending: None };
+        if let Some(directory) = &self.directory {
+            // Boxed so that this rare branch does not enlarge every waiting future.
+            return Box::pin(self.verify_in_directory(directory, of, unknown, admission)).await;
+        }
         let types = unknown.iter().map(|target| target.credential_type.to_owned()).collect();
         let answer_use = match moving {
             Some(moving) => moving.answer_use(login, presented, &unknown).await?,
@@ -256,20 +254,27 @@ impl PasswordAuthenticator {
             reserved
         } else {
             let is_known = counters.address.is_privileged();
-            self.throttling.reserve_attempt(&attempt, types, is_known).await?
+            self.throttling.reserve_attempt(attempt, types, is_known).await?
         };
-        self.verify_by_hash(of, unknown, &reserved, &counters).await
+        match self.verify_by_hash(of, unknown, &reserved).await? {
+            Hashed::Row(row, lookup) => Ok(Verified::Row(row, lookup)),
+            Hashed::Wrong { refusal, owed } => {
+                delay(owed).await;
+                Ok(Verified::Refused(refusal))
+            }
+        }
     }
 
     /// Hashes for each target whose attempt is counted and whose result is not cached.
-    async fn verify_by_hash<'login>(
+    pub(super) async fn verify_by_hash<'login>(
         &self,
-        LoginAttempt { login, presented, attempt }: LoginAttempt<'login, '_>,
+        of: LoginAttempt<'login, '_>,
         targets: Vec<Target<'login>>,
         reserved: &[ReservedAttempt],
-        counters: &AttemptCounters<'_>,
-    ) -> Result<Verified<'login>, AuthenticationError> {
+    ) -> Result<Hashed<'login>, AuthenticationError> {
+        let LoginAttempt { login, presented, .. } = of;
         let mut refusal = Refusal::WrongPassword;
+        let mut total_owed = Duration::ZERO;
         for mut target in targets {
             let credential_type = target.credential_type;
             let of_target =
@@ -279,8 +284,10 @@ impl PasswordAuthenticator {
                 target.lock();
             }
             let request = target.request(presented);
-            let outcome =
-                self.hashing.verify(presented.client_info.fairness_key(), &request).await?;
+            let key = presented.client_info.fairness_key();
+            let verified = self.hashing.verify_undelayed(key, &request).await?;
+            let Verification { outcome, owed } = verified;
+            total_owed += owed;
             if !target.is_login_allowed && target.row.is_some() {
                 // Applies to any password. A row of another type may still authenticate.
                 refusal = target.refusal(login);
@@ -288,53 +295,24 @@ impl PasswordAuthenticator {
             if outcome == VerificationOutcome::Wrong {
                 continue;
             }
-            self.throttling.record_login(attempt, credential_type, counters, true).await?;
+            self.record_success(of, credential_type).await?;
             self.rehash_if_outdated(&target, outcome, presented.password);
             let lookup = self.lookup(login, &target, presented);
-            return Ok(Verified::Row(target.proven_row()?, lookup));
+            return Ok(Hashed::Row(target.proven_row()?, lookup));
         }
-        Ok(Verified::Refused(refusal))
+        Ok(Hashed::Wrong { refusal, owed: total_owed })
     }
 
-    /// Asks the old system whether the password is right; `None` when it is. Then the stored password
-    /// decides: that of this login, or of another one that was faster.
-    /// The attempt is counted before, and taken back unless the login is refused.
-    /// While it is asked, the login holds neither a database connection nor an admission.
-    async fn ask_old_system(
+    /// Records that the password of a counted attempt is right.
+    pub(super) async fn record_success(
         &self,
-        moving: &Moving,
-        answer_use: AnswerUse,
-        LoginAttempt { login, presented, attempt }: LoginAttempt<'_, '_>,
-        types: Vec<String>,
-        admission: &mut Option<Admission>,
-    ) -> Result<Option<Vec<ReservedAttempt>>, AuthenticationError> {
-        *admission = None;
-        let turn = moving.take_turn().await?;
-        let pending = self.throttling.pending_attempt(attempt);
-        let reserved = self.throttling.reserve_attempt(&pending, types, false).await?;
-        let may_ask = |reserved: &ReservedAttempt| {
-            moving.is_password_type(&reserved.credential_type) && !reserved.is_locked
-        };
-        if reserved.iter().any(may_ask) {
-            match turn.ask(asked_name(login, presented), presented.typed, presented.now).await {
-                Ok(HookAnswer::Accepted(user)) => {
-                    self.throttling.release_attempt(&pending).await?;
-                    if answer_use == AnswerUse::Move {
-                        *admission = self.admit(presented).await?;
-                        moving.keep(login, presented, user).await?;
-                    }
-                    return Ok(None);
-                }
-                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {}
-                Err(error) => {
-                    self.throttling.release_attempt(&pending).await?;
-                    return Err(error.into());
-                }
-            }
+        LoginAttempt { attempt, pending, counters, .. }: LoginAttempt<'_, '_>,
+        credential_type: &str,
+    ) -> Result<(), StorageError> {
+        if let Some(pending) = pending {
+            self.throttling.release_attempt(pending).await?;
         }
-        self.throttling.confirm_failure(&pending, attempt, &reserved).await?;
-        *admission = self.admit(presented).await?;
-        Ok(Some(reserved))
+        self.throttling.record_login(attempt, credential_type, counters, true).await
     }
 
     fn target<'login>(
@@ -346,7 +324,13 @@ impl PasswordAuthenticator {
         let candidate = login.candidate.as_ref();
         let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
         let row = rows.iter().find(|row| row.credential_type == credential_type);
-        let hash = row.map(|row| unseal_hash(&self.keyring.current(), row)).transpose()?.flatten();
+        let keyring = self.keyring.current();
+        if credential_type == ACTIVE_DIRECTORY {
+            let envelope = row.map(|row| unseal(&keyring, row)).transpose()?.flatten();
+            let identifier = envelope.and_then(|envelope| envelope.identifier);
+            return Ok(Target::in_directory(login, credential_type, row, identifier, now));
+        }
+        let hash = row.map(|row| unseal_hash(&keyring, row)).transpose()?.flatten();
         Ok(Target::new(login, credential_type, row, hash, now))
     }
 

@@ -6,8 +6,10 @@ use time::OffsetDateTime;
 use super::error::{AuthenticationError, Refusal};
 use crate::{
     domain::{
-        client_info::ClientInfo, credential::CredentialValue, stored_credential::StoredCredential,
-        user::LoginName,
+        client_info::ClientInfo,
+        credential::CredentialValue,
+        stored_credential::StoredCredential,
+        user::{LoginName, UserType},
     },
     security::hashing::{StoredHash, VerificationRequest},
     storage::{StorageError, logins::Login},
@@ -28,8 +30,10 @@ pub(super) struct PresentedPassword<'request> {
 pub(super) struct Target<'login> {
     pub(super) credential_type: &'login str,
     pub(super) row: Option<&'login StoredCredential>,
-    /// `None` also when the row cannot be unsealed.
+    /// `None` also when the row cannot be unsealed, and for a password that the directory verifies.
     pub(super) hash: Option<StoredHash>,
+    /// The identifier of the user in the directory, if that verifies the password.
+    pub(super) identifier: Option<SecretString>,
     /// True when the right password authenticates: the row can be unsealed and is valid now, the
     /// user is active, and the credential is not locked.
     pub(super) is_login_allowed: bool,
@@ -46,11 +50,29 @@ impl<'login> Target<'login> {
         hash: Option<StoredHash>,
         now: OffsetDateTime,
     ) -> Self {
-        let candidate = login.candidate.as_ref();
-        let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
+        let is_active = login.candidate.as_ref().is_some_and(|found| !found.user.is_retired);
         let is_valid = row.is_some_and(|row| row.validity.contains(now));
         let is_login_allowed = is_active && is_valid && hash.is_some();
-        Self { credential_type, row, hash, is_login_allowed, is_locked: false }
+        let (identifier, is_locked) = (None, false);
+        Self { credential_type, row, hash, identifier, is_login_allowed, is_locked }
+    }
+
+    /// The target of a login that the directory decides, of a user with this identifier there. It has
+    /// no hash: the value of the credential is no secret, and must not log in.
+    pub(super) fn in_directory(
+        login: &'login Login,
+        credential_type: &'login str,
+        row: Option<&'login StoredCredential>,
+        identifier: Option<SecretString>,
+        now: OffsetDateTime,
+    ) -> Self {
+        let target = Self::new(login, credential_type, row, None, now);
+        let user = login.candidate.as_ref().map(|candidate| &candidate.user);
+        let is_login_allowed = user
+            .is_some_and(|user| !user.is_retired && is_person(user.user_type))
+            && row.is_some_and(|row| row.validity.contains(now))
+            && identifier.is_some();
+        Self { identifier, is_login_allowed, ..target }
     }
 
     /// The verification of a password.
@@ -83,10 +105,13 @@ impl<'login> Target<'login> {
 
     /// Why even the right password does not authenticate.
     pub(super) fn refusal(&self, login: &Login) -> Refusal {
+        let user = login.candidate.as_ref().map(|candidate| &candidate.user);
         if self.is_locked {
             Refusal::Locked
-        } else if login.candidate.as_ref().is_some_and(|candidate| candidate.user.is_retired) {
+        } else if user.is_some_and(|user| user.is_retired) {
             Refusal::Retired
+        } else if self.identifier.is_some() && user.is_some_and(|user| !is_person(user.user_type)) {
+            Refusal::NotAPerson
         } else {
             Refusal::NotValidNow
         }
@@ -98,5 +123,13 @@ impl<'login> Target<'login> {
     /// When there is no row.
     pub(super) fn proven_row(&self) -> Result<&'login StoredCredential, AuthenticationError> {
         self.row.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
+    }
+}
+
+/// True for a user who is a person. The directory does not log in systems and anonymous users.
+fn is_person(user_type: UserType) -> bool {
+    match user_type {
+        UserType::Internal | UserType::Resource | UserType::External => true,
+        UserType::Anonymous | UserType::System => false,
     }
 }

@@ -79,8 +79,8 @@ pub(crate) struct CredentialWriter {
     pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
     pub(crate) metrics: Arc<ActivityMetrics>,
-    /// The types of identifiers that a configured issuer proves.
-    pub(crate) issuer_types: Vec<String>,
+    /// The types of identifiers that a configured issuer or the directory proves.
+    pub(crate) proven_types: Vec<String>,
     /// True when each user has one credential, whatever its type
     /// (docs/reference/wire-contract.md#d13-replacement-by-type).
     pub(crate) single_per_user: bool,
@@ -159,10 +159,10 @@ impl CredentialWriter {
         Ok(types)
     }
 
-    /// True for types that Basic verifies, and for identifiers that an issuer proves.
+    /// True for types that Basic verifies, and for identifiers that an issuer or the directory proves.
     pub(super) fn authenticates(&self, credential_type: &CredentialType) -> bool {
         credential_type.is_usable_for_basic()
-            || self.issuer_types.iter().any(|name| name == credential_type.as_str())
+            || self.proven_types.iter().any(|name| name == credential_type.as_str())
     }
 
     /// Seals the credential and computes the audit events that follow a head.

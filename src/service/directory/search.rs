@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 
 use crate::{
-    directory::{Directory, DirectoryError, DirectoryMetrics},
+    directory::{Directory, DirectoryError, DirectoryMetrics, PasswordVerifier},
     domain::{
         credential_type::{ACTIVE_DIRECTORY, CredentialType},
         directory::{DirectoryGroup, DirectoryUsers, GroupName, SearchString},
@@ -43,13 +43,19 @@ impl From<DirectoryError> for DirectorySearchError {
 #[derive(Default)]
 pub(crate) struct DirectorySearch {
     directory: Option<Directory>,
+    /// `None`: the directory verifies no passwords. Here for its metrics only.
+    verifier: Option<Arc<PasswordVerifier>>,
     metrics: Arc<DirectoryMetrics>,
 }
 
 impl DirectorySearch {
     /// A search in this directory.
-    pub(crate) fn new(directory: Option<Directory>, metrics: Arc<DirectoryMetrics>) -> Self {
-        Self { directory, metrics }
+    pub(crate) fn new(
+        directory: Option<Directory>,
+        verifier: Option<Arc<PasswordVerifier>>,
+        metrics: Arc<DirectoryMetrics>,
+    ) -> Self {
+        Self { directory, verifier, metrics }
     }
 
     /// The groups whose name contains a text; at least one
@@ -119,7 +125,9 @@ impl DirectorySearch {
 
     /// Registers the metrics.
     pub(crate) fn register_metrics(&self, registry: &mut Registry) {
-        let connections = self.directory.as_ref().map(Directory::connections);
-        self.metrics.register(registry, connections.unwrap_or_default());
+        let searches = self.directory.as_ref().map(Directory::connections);
+        let logins = self.verifier.as_deref().map(PasswordVerifier::connections);
+        let (searches, logins) = (searches.unwrap_or_default(), logins.unwrap_or_default());
+        self.metrics.register(registry, searches, logins);
     }
 }

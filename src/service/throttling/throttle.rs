@@ -55,6 +55,8 @@ pub(in crate::service) struct ReservedAttempt {
     pub(in crate::service) credential_type: String,
     /// True when the credential is locked: the attempt takes as long as any other and fails.
     pub(in crate::service) is_locked: bool,
+    /// False from a known address: the attempt counts for lockout only.
+    is_throttled: bool,
 }
 
 /// Counts and limits attempts.
@@ -134,7 +136,7 @@ impl Throttling {
         {
             let counted = attempts::count_known_attempt(&mut connection, attempt, &types).await?;
             connection.release();
-            let mut reserved = self.reserved(attempt, counted);
+            let mut reserved = self.reserved(attempt, counted, false);
             reserved.retain(|reserved| !reserved.is_locked);
             return if reserved.is_empty() { Err(AttemptError::LOCKED) } else { Ok(reserved) };
         }
@@ -153,12 +155,17 @@ impl Throttling {
             return Err(AttemptError::TooMany(refused.unwrap_or(Refused::Delayed(RETRY_AFTER))));
         }
         connection.release();
-        Ok(self.reserved(attempt, counted))
+        Ok(self.reserved(attempt, counted, true))
     }
 
     /// The counted types; logs a warning for each that reaches a limit unless this attempt
     /// succeeds.
-    fn reserved(&self, attempt: &Attempt, types: Vec<ReservedType>) -> Vec<ReservedAttempt> {
+    fn reserved(
+        &self,
+        attempt: &Attempt,
+        types: Vec<ReservedType>,
+        is_throttled: bool,
+    ) -> Vec<ReservedAttempt> {
         let reserved = types.into_iter().map(|reserved| {
             let ReservedType { credential_type, failures, throttle_failures } = reserved;
             let is_last = failures == MAXIMUM_CONSECUTIVE;
@@ -171,12 +178,13 @@ impl Throttling {
                      succeeds, the credential is locked until an administrator unlocks it"
                 );
             }
-            ReservedAttempt { credential_type, is_locked: failures > MAXIMUM_CONSECUTIVE }
+            let is_locked = failures > MAXIMUM_CONSECUTIVE;
+            ReservedAttempt { credential_type, is_locked, is_throttled }
         });
         reserved.collect()
     }
 
-    /// The attempt while an old system is asked about its secret. It is reserved under a digest of its
+    /// The attempt while another system is asked about its secret. It is reserved under a digest of its
     /// own: what it takes back is never the count of a failure.
     pub(in crate::service) fn pending_attempt(&self, attempt: &Attempt) -> Attempt {
         Attempt {
@@ -199,11 +207,14 @@ impl Throttling {
     ) -> Result<(), StorageError> {
         let name = |reserved: &ReservedAttempt| reserved.credential_type.clone();
         let types: Vec<_> = reserved.iter().map(name).collect();
+        // All were reserved in one way.
+        let is_throttled = reserved.iter().any(|reserved| reserved.is_throttled);
         on_connection!(self.database, |connection| attempts::confirm_failure(
             &mut connection,
             pending,
             attempt,
             &types,
+            is_throttled,
             &self.limits
         ))
     }
