@@ -75,6 +75,7 @@ start() {
         KEEPER__DIRECTORY__PASSWORD_FILE="$folder/password" \
         KEEPER__DIRECTORY__USER_BASE_DN=DC=example,DC=test \
         KEEPER__DIRECTORY__GROUP_BASE_DN=DC=example,DC=test KEEPER__DIRECTORY__PAGE_SIZE=2 \
+        KEEPER__DIRECTORY__VERIFY_PASSWORDS=true \
         "$binary" dev --data "$folder/data" --listen 127.0.0.1:0 2>>"$folder/service")
     service=$!
     read -r -t 120 -u "$output" ready url && [ "$ready" = ready ] ||
@@ -87,6 +88,11 @@ stop() {
 }
 call() {
     curl --silent --show-error --user tje0:Tje0 --json "$2" "$url/api/v1/Agents/User/$1"
+}
+# $1: a password of the user that was saved.
+log_in() {
+    curl --silent --output /dev/null --write-out '%{http_code}' --user "demo:$1" \
+        "$url/api/v1/User/currentPrincipal"
 }
 # $1: what is checked; $2: the expected text; $3: the found one.
 check() {
@@ -120,6 +126,10 @@ for server in ldaps://localhost ldap://localhost; do
     saved=$(call SaveCredential "$(jq -c '{UserId: 278, Credential: {Type: {Type: "ActiveDirectory"},
         Value: .Users[0].Value, DisplayValue: .Users[0].DisplayValue}}' <<<"$found")")
     check "$server: the chosen user is saved" true "$saved"
+    # demo, the user 278, has a password here, too.
+    check "$server: the controller verifies a password by a bind" 200 "$(log_in "$password")"
+    check "$server: the controller refuses a password" 401 "$(log_in wrong)"
+    grep -q 'the directory refused the password' "$folder/service" || fail 'the log has no reason'
     stop
 done
 echo 'wrong' >"$folder/wrong"

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
+    directory::logins::{add_of_type, person, save_sid},
     hash_families::{FAMILIES, Family, import_lines},
     soap,
-    support::{Answer, Credentials, PRINCIPAL, Server, TestApp, keeper},
+    support::{Answer, Credentials, PRINCIPAL, RETIRED, Server, Slapd, TestApp, keeper},
 };
 
 /// The cost of a new hash in these tests, in blocks of memory. Even in an unoptimized build, it
@@ -100,7 +101,9 @@ fn statements(log: &[Value], id: &str) -> Vec<String> {
     let before = &log[..end.unwrap()];
     let start = before.iter().rposition(is_answered).map_or(0, |index| index + 1);
     let queries = before[start..].iter().filter(|line| line["target"] == "sqlx::query");
-    queries.map(|line| line["summary"].as_str().unwrap().to_owned()).collect()
+    let queries = queries.map(|line| line["summary"].as_str().unwrap().to_owned());
+    // A connection that was idle is asked whether it may write, whatever the login.
+    queries.filter(|summary| summary != "SHOW transaction_read_only").collect()
 }
 
 /// The login name in the id of a request.
@@ -205,8 +208,14 @@ impl<'app> Observed<'app> {
         Refusal { description, id, blocks, work }
     }
 
-    /// Stops the service, and checks that every refusal did the work of the first one.
-    fn assert_same_work(self, mut refusals: Vec<Refusal>) -> Vec<Refusal> {
+    /// Stops the service, and checks that every refusal did the work of the first one: one statement
+    /// that reads and one that reserves the attempt.
+    fn assert_same_work(self, refusals: Vec<Refusal>) -> Vec<Refusal> {
+        self.assert_same_statements(refusals, 2)
+    }
+
+    /// As [`Self::assert_same_work`], with this number of statements.
+    fn assert_same_statements(self, mut refusals: Vec<Refusal>, number: usize) -> Vec<Refusal> {
         self.server.signal(Signal::TERM);
         let (_, log) = self.server.wait();
         let log: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -215,11 +224,7 @@ impl<'app> Observed<'app> {
         }
         let expected = &refusals[0].work;
         assert_eq!((expected.jobs, expected.status), (1, self.transport.refusal()));
-        assert_eq!(
-            expected.statements.len(),
-            2,
-            "expected one that reads and one that reserves the attempt: {expected:?}"
-        );
+        assert_eq!(expected.statements.len(), number, "{expected:?}");
         for Refusal { description, id, work, .. } in &refusals {
             assert_eq!(work, expected, "{description} ({id})");
         }
@@ -364,4 +369,42 @@ async fn a_slower_stored_hash_lengthens_every_refusal_but_no_success(pool: PgPoo
     let (time, status) = time_login("paul", "paul-password").await;
     assert_eq!(status, 200);
     assert!(time < least, "a successful login must not be lengthened: {time:?}");
+}
+
+/// Names that differ in what a directory says about them.
+const DIRECTORY_NAMES: [(&str, &str); 4] = [
+    ("ola", "a wrong password in the directory"),
+    ("gone", "no entry in the directory"),
+    ("twice", "two entries in the directory"),
+    ("robot", "a system user, whom the directory does not log in"),
+];
+
+#[sqlx::test]
+async fn every_refused_login_does_the_same_work_when_a_directory_verifies_passwords(pool: PgPool) {
+    let entries = [("ola", 1101), ("twice", 1103), ("thrice", 1103)];
+    let entries = entries.map(|(name, relative_id)| person(name, relative_id, "of the directory"));
+    let slapd = Slapd::start(&entries.concat());
+    let mut app = app_with_all_names(pool).await;
+    for (number, (name, _)) in (0..).zip(DIRECTORY_NAMES) {
+        let user_type = if name == "robot" { "system" } else { "internal" };
+        add_of_type(&app, (501 + number, name), 1101 + u32::try_from(number).unwrap(), user_type)
+            .await;
+    }
+    // Both have a password here, too.
+    save_sid(&app, 403, 1108).await;
+    save_sid(&app, RETIRED.0, 1109).await;
+    let variables: Vec<_> = slapd.variables();
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let more = [
+        ("KEEPER__DIRECTORY__VERIFY_PASSWORDS", "true"),
+        ("KEEPER__DIRECTORY__VERIFY_TIMEOUT_SECONDS", "1"),
+    ];
+    app.reconfigure(&variables.chain(more).collect::<Vec<_>>()).await;
+    let observed = Observed::start(&app, Transport::Basic).await;
+    let mut refusals = Vec::new();
+    for case in NAMES.into_iter().chain(DIRECTORY_NAMES) {
+        refusals.push(observed.refuse(case, "wrong", &format!("guess for {}", case.0)).await);
+    }
+    // A third statement counts the failure.
+    observed.assert_same_statements(refusals, 3);
 }

@@ -24,15 +24,21 @@ mod hash_families;
 mod load;
 #[path = "../load/process.rs"]
 mod process;
+#[path = "../api/support/raw_directory.rs"]
+mod raw_directory;
 #[path = "../api/support/server.rs"]
 mod server;
 #[path = "../load/service.rs"]
 mod service;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use hash_families::{FAMILIES, Family};
 use load::{Connection, request};
+use raw_directory::{BIND, RawDirectory, done, entry, result};
 use service::{Installation, basic};
 use sqlx::{Executor, PgConnection};
 
@@ -64,6 +70,10 @@ fn pbkdf2(rounds: u32) -> String {
     format!("pbkdf2_sha256${rounds}$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 }
 
+/// The limits of a service that is guessed at.
+const LIMITS: [(&str, &str); 2] =
+    [("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000000"), ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0")];
+
 /// Starts a service with a user for each kind, and the given imported hashes.
 async fn start_installation(imported: &[(&str, String)]) -> Installation {
     let mut installation = Installation::prepare(1, 1).await;
@@ -78,10 +88,7 @@ async fn start_installation(imported: &[(&str, String)]) -> Installation {
     };
     std::fs::write(&file, imported.iter().map(line).collect::<Vec<_>>().join("\n")).unwrap();
     installation.run(&["import", file.to_str().unwrap()], "", &[]);
-    installation.start_instance_with(&[
-        ("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000000"),
-        ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0"),
-    ]);
+    installation.start_instance_with(&LIMITS);
     installation
 }
 
@@ -244,4 +251,68 @@ async fn response_times_do_not_reveal_a_slower_stored_hash_under_load() {
     // Requests take longer under load, so send fewer.
     let times = measure(&installation, &SLOWER_KINDS, rounds() / 5).await;
     assert_eq!(distinguishable(&SLOWER_KINDS, &times), Vec::<&str>::new());
+}
+
+/// The password of the service at a directory.
+const BIND_PASSWORD: &str = "bind-secret";
+
+/// Writes a file for the service.
+fn replace(path: &Path, text: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The kinds to compare when a directory verifies passwords.
+const DIRECTORY_KINDS: [(&str, &str); 5] = [
+    KINDS[0],
+    KINDS[1],
+    KINDS[2],
+    ("bound", "bind that is refused"),
+    ("gone", "no entry in the directory"),
+];
+
+/// A directory with one user, whose refused binds take 0.3 seconds.
+fn directory_with_slow_binds() -> RawDirectory {
+    const SID: &[u8] = b"\x01\x05\0\0\0\0\0\x05\x15\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x01\0\0\0";
+    RawDirectory::with_requests(|request| {
+        let [2, 1, id, tag, ..] = *request else { return None };
+        let contains = |bytes: &[u8]| request.windows(bytes.len()).any(|window| window == bytes);
+        match tag {
+            BIND if contains(b"cn=keeper") => Some(result(id, 0x61, 0)),
+            BIND => {
+                std::thread::sleep(Duration::from_millis(300));
+                Some(result(id, 0x61, 49))
+            }
+            _ if contains(SID) => {
+                Some([entry(id, "uid=bound", &[("objectSid", SID)]), done(id, 0)].concat())
+            }
+            _ => Some(done(id, 0)),
+        }
+    })
+}
+
+#[tokio::test]
+async fn response_times_do_not_reveal_whose_password_a_directory_verifies() {
+    let directory = directory_with_slow_binds();
+    let mut installation = Installation::prepare(1, 1).await;
+    installation.run(&["user", "add", "retired"], "a password", &[]);
+    installation.run(&["user", "retire", "retired"], "", &[]);
+    for (name, sid) in [("bound", "S-1-5-21-1-2-3-1"), ("gone", "S-1-5-21-1-2-3-2")] {
+        installation.run(&["import", "-"], &format!(r#"{{"login_name":"{name}"}}"#), &[]);
+        let save = ["credential", "save", "--user", name, "--type", "ActiveDirectory"];
+        installation.run(&save, sid, &[]);
+    }
+    let variables = directory.variables();
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let more = [
+        ("KEEPER__DIRECTORY__VERIFY_PASSWORDS", "true"),
+        ("KEEPER__DIRECTORY__VERIFY_TIMEOUT_SECONDS", "1"),
+    ];
+    let variables: Vec<_> = variables.chain(more).chain(LIMITS).collect();
+    installation.start_instance_with(&variables);
+    // Every refusal waits, so send few requests.
+    let times = measure(&installation, &DIRECTORY_KINDS, rounds() / 50).await;
+    assert!(directory.binds() > rounds() / 50, "the directory was not asked");
+    assert_eq!(distinguishable(&DIRECTORY_KINDS, &times), Vec::<&str>::new());
 }

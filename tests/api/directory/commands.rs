@@ -5,7 +5,8 @@ use sqlx::PgPool;
 
 use super::spawn;
 use crate::support::{
-    CommandOutput, RawDirectory, Slapd, TestApp, done, keeper, replace, run_with_input,
+    BIND, CommandOutput, RawDirectory, Slapd, TestApp, done, keeper, replace, result,
+    run_with_input,
 };
 
 /// Runs a command with the settings of a test, some of them replaced.
@@ -89,4 +90,26 @@ async fn a_directory_on_loopback_needs_no_encryption(pool: PgPool) {
     let app = spawn(pool, &server.variables(), &[]).await;
     assert_eq!(verdict(&app, &[], ENCRYPTED), "pass null");
     assert_eq!(verdict(&app, &[], ACCEPTED), "pass null");
+}
+
+const VERIFIES: &str = "the directory answers the lookups and requests of logins";
+
+#[sqlx::test]
+async fn doctor_takes_the_steps_of_a_login_without_a_password(pool: PgPool) {
+    let server = RawDirectory::answering(|id| Some(done(id, 0)));
+    let on = [("VERIFY_PASSWORDS", "true"), ("VERIFY_TIMEOUT_SECONDS", "1")];
+    let app = spawn(pool, &server.variables(), &on).await;
+    assert_eq!(verdict(&app, &[], VERIFIES), "pass null");
+    // The binds of the service: one for each check.
+    assert_eq!(server.binds(), 2);
+    let slow = RawDirectory::start(|tag, id| match tag {
+        BIND => Some(result(id, 0x61, 0)),
+        _ => Some(Vec::new()),
+    });
+    let variables = slow.variables();
+    let variables: Vec<_> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let late = verdict(&app, &variables, VERIFIES);
+    assert!(late.starts_with("FAIL"), "{late}");
+    assert!(late.contains("directory.verify_timeout_seconds"), "{late}");
 }

@@ -1,6 +1,8 @@
 //! The search in a directory (docs/reference/wire-contract.md#directory-calls).
 
 mod commands;
+mod login_outages;
+pub(crate) mod logins;
 mod lying;
 mod outages;
 mod searches;

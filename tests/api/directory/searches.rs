@@ -29,7 +29,7 @@ fn user(name: &str, more: &str) -> String {
     .replace("sn: x", &format!("sn: x\ncn: x\nuid:: {display_name}"))
 }
 
-fn escape_dn(name: &str) -> String {
+pub(super) fn escape_dn(name: &str) -> String {
     let escape =
         |c: char| if c.is_alphanumeric() { c.to_string() } else { format!("\\{:02x}", c as u32) };
     name.chars().map(escape).collect()

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -22,35 +22,53 @@ pub(crate) const EXTENDED: u8 = 0x77;
 /// At the end of an answer: close the connection after it. Not sent.
 const CLOSE: &[u8] = b"close the connection";
 
-/// Returns the bytes to send for a request: its tag and the id of its message. `None`: close.
-type Respond = dyn Fn(u8, u8) -> Option<Vec<u8>> + Send + Sync;
+/// Returns the bytes to send for the content of a message. `None`: close.
+type Respond = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;
 
 /// A server on loopback, without TLS. It listens until the test process ends.
 pub(crate) struct RawDirectory {
     address: SocketAddr,
     folder: TempDir,
-    binds: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
     closed: Arc<AtomicUsize>,
 }
 
+/// What the server has received.
+#[derive(Default)]
+struct Seen {
+    binds: AtomicUsize,
+    bytes: Mutex<Vec<u8>>,
+}
+
 impl RawDirectory {
-    /// Starts a server.
+    /// Starts a server that answers the tag and the id of each message.
     pub(crate) fn start(
         respond: impl Fn(u8, u8) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_requests(move |request| {
+            // A message is a sequence of the id, with one byte, and the operation.
+            let [2, 1, id, tag, ..] = *request else { return None };
+            respond(tag, id)
+        })
+    }
+
+    /// Starts a server that answers the whole content of each message.
+    pub(crate) fn with_requests(
+        respond: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let folder = tempfile::tempdir().unwrap();
         replace(&folder.path().join("password"), BIND_PASSWORD, 0o400);
         let address = listener.local_addr().unwrap();
-        let server = Self { address, folder, binds: Arc::default(), closed: Arc::default() };
+        let server = Self { address, folder, seen: Arc::default(), closed: Arc::default() };
         let respond: Arc<Respond> = Arc::new(respond);
-        let (binds, closed) = (Arc::clone(&server.binds), Arc::clone(&server.closed));
+        let (seen, closed) = (Arc::clone(&server.seen), Arc::clone(&server.closed));
         std::thread::spawn(move || {
             for connection in listener.incoming() {
-                let (respond, binds) = (Arc::clone(&respond), Arc::clone(&binds));
+                let (respond, seen) = (Arc::clone(&respond), Arc::clone(&seen));
                 let closed = Arc::clone(&closed);
                 std::thread::spawn(move || {
-                    serve(connection.unwrap(), &*respond, &binds);
+                    serve(connection.unwrap(), &*respond, &seen);
                     closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
@@ -78,7 +96,12 @@ impl RawDirectory {
 
     /// The number of binds so far.
     pub(crate) fn binds(&self) -> usize {
-        self.binds.load(Ordering::SeqCst)
+        self.seen.binds.load(Ordering::SeqCst)
+    }
+
+    /// Everything that was received so far.
+    pub(crate) fn sent(&self) -> Vec<u8> {
+        self.seen.bytes.lock().unwrap().clone()
     }
 
     /// The number of connections that ended so far.
@@ -108,14 +131,13 @@ impl RawDirectory {
     }
 }
 
-fn serve(mut connection: TcpStream, respond: &Respond, binds: &AtomicUsize) {
+fn serve(mut connection: TcpStream, respond: &Respond, seen: &Seen) {
     while let Some(request) = read_message(&mut connection) {
-        // A message is a sequence of the id, with one byte, and the operation.
-        let [2, 1, id, tag, ..] = *request.as_slice() else { return };
-        if tag == BIND {
-            binds.fetch_add(1, Ordering::SeqCst);
+        if request.get(3) == Some(&BIND) {
+            seen.binds.fetch_add(1, Ordering::SeqCst);
         }
-        let Some(bytes) = respond(tag, id) else { return };
+        seen.bytes.lock().unwrap().extend(&request);
+        let Some(bytes) = respond(&request) else { return };
         // The client may have closed the connection.
         let (bytes, closes) = match bytes.strip_suffix(CLOSE) {
             Some(bytes) => (bytes, true),

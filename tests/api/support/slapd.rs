@@ -74,6 +74,17 @@ impl Slapd {
         self.wait();
     }
 
+    /// Stops the server, changes entries, and starts it again.
+    pub(crate) fn modify(&mut self, changes: &str) {
+        self.stop();
+        let file = self.path("changes.ldif");
+        fs::write(&file, changes).unwrap();
+        let mut command = Command::new("/usr/sbin/slapmodify");
+        command.args(["-n", "1", "-F"]).arg(self.path("slapd.d")).arg("-l").arg(file);
+        run_successfully(&mut command);
+        self.restart();
+    }
+
     /// A file in the folder of the server.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
