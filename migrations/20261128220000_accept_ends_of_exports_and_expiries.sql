@@ -1,4 +1,6 @@
--- Audit events of the end of an export: how many users were sent to the administrator.
+-- Audit events of the end of an export, with how many users were sent to the administrator, and of
+-- credentials whose validity was ended. The latter was an event of a save, or of a mark if the
+-- credential was marked; those that exist stay as they are, because their MAC covers the kind.
 --
 -- Locks `audit_events` against reading and writing while it reads each row once to check it, which
 -- takes about a second for a million events. The new constraint allows all that the former one did.
@@ -8,8 +10,8 @@ ALTER TABLE audit_events
         'user_added', 'user_changed', 'user_moved', 'user_retired', 'user_reactivated',
         'user_deleted', 'administrator_granted', 'administrator_revoked',
         'help_desk_granted', 'help_desk_revoked', 'auditor_granted', 'auditor_revoked',
-        'credential_saved', 'credential_deleted', 'credential_unlocked', 'change_required',
-        'change_no_longer_required', 'sessions_ended',
+        'credential_saved', 'credential_expired', 'credential_deleted', 'credential_unlocked',
+        'change_required', 'change_no_longer_required', 'sessions_ended',
         'ticket_issued', 'ticket_ended', 'session_started', 'session_proven', 'session_ended',
         'password_mail_requested', 'password_mail_sent', 'password_mail_failed',
         'untrusted_credential_saved', 'untrusted_credentials_read', 'untrusted_credential_removed',
