@@ -11,16 +11,15 @@ use crate::{
 
 /// The problem of one line, or an error that affects all lines.
 pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, ChangeUserError> {
+    let of_user = |reason| Ok(InvalidField::new("login_name", reason));
     match error {
         ChangeUserError::Invalid(problem) => Ok(with_line_names(problem)),
         ChangeUserError::Untrusted(UntrustedError::Invalid(problem)) => {
             Ok(InvalidField::new("untrusted_credentials", problem.reason))
         }
-        ChangeUserError::LoginNameTaken => Ok(InvalidField::new("login_name", Reason::Taken)),
+        ChangeUserError::LoginNameTaken => of_user(Reason::Taken),
         ChangeUserError::NickNameTaken => Ok(InvalidField::new("nick_name", Reason::Taken)),
-        ChangeUserError::LastAdministrator => {
-            Ok(InvalidField::new("login_name", Reason::LastAdministrator))
-        }
+        ChangeUserError::LastAdministrator => of_user(Reason::LastAdministrator),
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
             Ok(InvalidField::new("credentials", Reason::Taken))
         }
