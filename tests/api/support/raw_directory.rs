@@ -137,13 +137,15 @@ fn serve(mut connection: TcpStream, respond: &Respond, seen: &Seen) {
             seen.binds.fetch_add(1, Ordering::SeqCst);
         }
         seen.bytes.lock().unwrap().extend(&request);
+        // The next id would have two bytes.
+        let is_last = request.get(2) == Some(&0x7f);
         let Some(bytes) = respond(&request) else { return };
         // The client may have closed the connection.
         let (bytes, closes) = match bytes.strip_suffix(CLOSE) {
             Some(bytes) => (bytes, true),
             None => (bytes.as_slice(), false),
         };
-        if connection.write_all(bytes).is_err() || closes {
+        if connection.write_all(bytes).is_err() || closes || is_last {
             return;
         }
     }
