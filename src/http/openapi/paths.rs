@@ -56,13 +56,21 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
     let is_selectable = match operation.answer {
         Answer::Negotiated { is_selectable, .. } => Some(is_selectable),
         // Errors are in the language of the request, too.
-        Answer::Nothing => Some(false),
-        Answer::Text("text/html") => Some(false),
+        Answer::Nothing | Answer::Text("text/html") => Some(false),
         Answer::Text(_) => (route.access != Access::Anybody).then_some(false),
     };
     let common = is_selectable.map(|is_selectable| parameters(route, is_selectable));
     described = common.into_iter().flatten().fold(described, OperationBuilder::parameter);
     described = security(operation, route).into_iter().fold(described, OperationBuilder::security);
+    responses(described, operation, route).build()
+}
+
+/// Adds the responses: a success, what forms and conditions get instead, and refusals.
+fn responses(
+    mut described: OperationBuilder,
+    operation: &Operation,
+    route: &Route,
+) -> OperationBuilder {
     let (status, response) = success(operation);
     described = described.response(status, response);
     for status in refused_statuses(operation, route) {
@@ -88,7 +96,7 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
         let response = ResponseBuilder::new().description("Not changed since If-Modified-Since.");
         described = described.response("304", response.build());
     }
-    described.build()
+    described
 }
 
 /// What authenticates a request: one of these.
