@@ -6,18 +6,30 @@ use credential_keeper_fuzz::{Limits, within};
 use libfuzzer_sys::fuzz_target;
 
 /// The members of a line, and the positions of syntax errors.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 26] = [
+    "active",
     "administrator",
+    "change_required",
     "column",
+    "comment",
     "credentials",
     "display_name",
     "display_value",
+    "ej_user_id",
     "hash",
     "id",
     "line",
     "login_name",
+    "must_exist",
+    "nick_name",
+    "person_id",
+    "public_value",
     "retired",
+    "role",
+    "role_id",
+    "secret",
     "type",
+    "untrusted_credentials",
     "valid_from",
     "valid_to",
     "value",
