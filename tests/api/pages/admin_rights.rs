@@ -142,6 +142,7 @@ async fn losing_the_right_closes_the_pages_at_once(pool: PgPool) {
     let browser = Browser::signed_in(&app, "anna").await;
     let page = browser.open("/admin/users/500/retire").await;
     let retire = form(&page, "/admin/users/500/retire");
+    app.command(&["user", "grant-admin", "paul"], "").assert_success();
     app.command(&["user", "revoke-admin", "anna"], "").assert_success();
     browser.get("/admin/users").await.assert_status(403);
     browser.send(&retire, &[]).await.assert_status(403);
