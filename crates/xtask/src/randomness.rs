@@ -35,6 +35,7 @@ const GENERATORS: &[&str] = &[
 const IDS: &[(&str, &str)] = &[
     ("src/cli/command_context.rs", "new_v4"),
     ("src/cli/development/data_folder.rs", "new_v4"),
+    ("src/http/pages/admin/form_id.rs", "new_v4"),
     ("src/http/pages/admin/import/form.rs", "new_v4"),
     ("src/http/request_id.rs", "new_v4"),
     ("src/startup/activity.rs", "new_v4"),

@@ -74,7 +74,9 @@ pub fn kept_form(action: &str, names: &str, body: &[u8]) -> Option<Kept> {
 /// What the hidden values of the login page keep.
 #[must_use]
 pub fn kept_by_login(page: &str, action: &str, fields: &str) -> (Option<String>, Option<Kept>) {
-    let ReturnTo { page, form } = ReturnTo::parse(Some(page), Some(action), Some(fields));
+    let request = TestRequest::default().to_http_request();
+    let ReturnTo { page, form } =
+        ReturnTo::receive(&request, Some(page), Some(action), Some(fields));
     (page.map(|page| page.as_str().to_owned()), told(form))
 }
 
