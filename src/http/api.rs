@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use wire_formats::XmlNames;
 
 use super::{
-    connection::Connection, negotiation, operation::Operation, pages::docs, route::Route,
-    state::HttpState,
+    connection::Connection, error::ApiError, negotiation, operation::Operation, pages::docs,
+    route::Route, state::HttpState,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -51,7 +51,10 @@ pub(super) fn version_operation() -> Operation {
 
 /// `GET /api`: answers with the documentation page, or with the version when `Accept` prefers JSON
 /// or XML.
-pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
+pub(super) async fn version(
+    request: HttpRequest,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "accept"));
     if !negotiation::is_preferred_to_page(request.headers()) {
@@ -69,7 +72,7 @@ pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> Htt
         services_current: "User",
         version: VERSION,
     };
-    negotiation::write(response, request.headers(), &version)
+    Ok(negotiation::write(response, request.headers(), &version))
 }
 
 /// Describes [`list`].
@@ -79,8 +82,11 @@ pub(super) fn list_operation() -> Operation {
 }
 
 /// `GET /api/v1`: lists every URL with its methods, in JSON.
-pub(super) async fn list(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
-    state.documents.routes.answer(&request)
+pub(super) async fn list(
+    request: HttpRequest,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(state.documents.get()?.routes.answer(&request))
 }
 
 /// Serializes the list of URLs as JSON.

@@ -4,36 +4,29 @@ use super::{
     api,
     constant::ConstantAnswer,
     documentation::{Site, index_page},
-    documents::{DocumentError, Documents},
+    documents::{BuiltDocuments, DocumentError, Documents},
     openapi::document,
-    pages::assets,
     routes::routes,
 };
 
-const CSS: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// Builds the documents of an installation with that base path.
-///
-/// # Errors
-/// When one cannot be serialized or rendered, which is a bug in this program.
-pub(crate) fn build_documents(base_path: &str) -> Result<Documents, DocumentError> {
+/// The documents of an installation with that base path.
+pub(crate) fn documents(base_path: &str) -> Documents {
+    Documents::new(base_path, build)
+}
+
+fn build(base_path: &str) -> Result<BuiltDocuments, DocumentError> {
     let routes = routes();
     let openapi = document(&routes, base_path);
     let value = serde_json::to_value(&openapi)?;
     let page = index_page(&value, base_path)?;
     let list = api::list_content(&routes, base_path)?;
-    Ok(Documents {
+    Ok(BuiltDocuments {
         openapi: ConstantAnswer::new(JSON, openapi.to_json()?),
         page: ConstantAnswer::new("text/html; charset=utf-8", page),
         site: Site::new(&value, base_path),
         routes: ConstantAnswer::new(JSON, list),
-        style: ConstantAnswer::new(CSS, assets::STYLE.to_owned()),
-        script: ConstantAnswer::new(SCRIPT, assets::SCRIPT.to_owned()),
-        icon: ConstantAnswer::new("image/svg+xml", assets::ICON.to_owned()),
-        docs_style: ConstantAnswer::new(CSS, assets::DOCS_STYLE.to_owned()),
-        docs_script: ConstantAnswer::new(SCRIPT, assets::DOCS_SCRIPT.to_owned()),
     })
 }
 

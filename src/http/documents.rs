@@ -1,18 +1,57 @@
-//! The documents of an installation, which are built once at startup.
+//! The documents of an installation, which are built once, at the first request for one.
 
-use super::{constant::ConstantAnswer, documentation::Site};
+use std::{error::Error, sync::OnceLock};
 
-/// A document of this service cannot be built.
+use super::{
+    constant::ConstantAnswer,
+    documentation::Site,
+    error::{ApiError, ErrorKind},
+};
+
+/// A document of this service cannot be built, which is a bug in this program.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DocumentError {
+pub(super) enum DocumentError {
     #[error("the OpenAPI document cannot be serialized")]
     OpenApi(#[from] serde_json::Error),
     #[error("the documentation page cannot be rendered")]
     Page(#[from] askama::Error),
 }
 
-/// Every document, ready to be sent.
+/// Builds the documents of an installation with that base path.
+type Build = fn(base_path: &str) -> Result<BuiltDocuments, DocumentError>;
+
+/// The documents of an installation.
 pub(crate) struct Documents {
+    base_path: String,
+    build: Build,
+    built: OnceLock<BuiltDocuments>,
+}
+
+impl Documents {
+    /// The documents that `build` builds when they are requested.
+    pub(super) fn new(base_path: &str, build: Build) -> Self {
+        Self { base_path: base_path.to_owned(), build, built: OnceLock::new() }
+    }
+
+    /// Every document, ready to be sent.
+    ///
+    /// # Errors
+    /// 500 when one cannot be built.
+    pub(super) fn get(&self) -> Result<&BuiltDocuments, ApiError> {
+        if let Some(built) = self.built.get() {
+            return Ok(built);
+        }
+        // Two workers may build them at the same time; both get the same documents.
+        let built = (self.build)(&self.base_path).map_err(|error| {
+            tracing::error!(error = &error as &dyn Error, "a document cannot be built");
+            ErrorKind::Internal
+        })?;
+        Ok(self.built.get_or_init(|| built))
+    }
+}
+
+/// Every document, ready to be sent.
+pub(super) struct BuiltDocuments {
     /// `/openapi.json`.
     pub(super) openapi: ConstantAnswer,
     /// `/docs`, and `/api` in a browser.
@@ -21,14 +60,4 @@ pub(crate) struct Documents {
     pub(super) site: Site,
     /// `/api/v1`.
     pub(super) routes: ConstantAnswer,
-    /// The style sheet of the pages.
-    pub(super) style: ConstantAnswer,
-    /// The script of the pages.
-    pub(super) script: ConstantAnswer,
-    /// The icon of the pages.
-    pub(super) icon: ConstantAnswer,
-    /// The styles of the API documentation.
-    pub(super) docs_style: ConstantAnswer,
-    /// The script of the API documentation.
-    pub(super) docs_script: ConstantAnswer,
 }

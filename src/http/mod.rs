@@ -57,8 +57,7 @@ mod vendor_names;
 pub(crate) use self::{
     application::{application, operations_application},
     authentication::challenges,
-    build_documents::{build_documents, openapi_document},
-    documents::DocumentError,
+    build_documents::{documents, openapi_document},
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,

@@ -23,7 +23,7 @@ pub(crate) struct HttpState {
     pub(crate) connections: Arc<ConnectionRegistry>,
     /// The served hosts, in lower case and without port; empty for every host.
     pub(crate) allowed_hosts: Vec<String>,
-    /// The documents, which do not change while the process runs.
+    /// The OpenAPI document and the API documentation.
     pub(crate) documents: Documents,
     /// The path prefix of everything except health; empty for none.
     pub(crate) base_path: String,

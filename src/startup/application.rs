@@ -124,7 +124,7 @@ impl Application {
             ),
             readiness: Readiness::default(),
             connections: connection_registry(settings),
-            documents: http::build_documents(&settings.http.base_path)?,
+            documents: http::documents(&settings.http.base_path),
             allowed_hosts: settings
                 .http
                 .allowed_hosts

@@ -5,7 +5,6 @@ use std::{io, net::SocketAddr, time::Duration};
 use tokio::task::JoinError;
 
 use crate::{
-    http::DocumentError,
     key_wrapping::MasterKeyError,
     security::{
         hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError, random::RandomError,
@@ -103,9 +102,6 @@ pub enum StartError {
     /// Adding an initial user failed.
     #[error(transparent)]
     User(Box<dyn std::error::Error + Send + Sync>),
-    /// Generating a document failed.
-    #[error(transparent)]
-    Document(Box<dyn std::error::Error + Send + Sync>),
     /// Creating the HTTP client for key sets failed.
     #[error("cannot initialize TLS for the key sets of issuers")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -170,12 +166,6 @@ impl From<KeyringMismatch> for StartError {
 impl From<AddUserError> for StartError {
     fn from(error: AddUserError) -> Self {
         Self::User(Box::new(error))
-    }
-}
-
-impl From<DocumentError> for StartError {
-    fn from(error: DocumentError) -> Self {
-        Self::Document(Box::new(error))
     }
 }
 

@@ -1,51 +1,54 @@
 //! Static resources of the pages.
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use std::sync::LazyLock;
 
-use crate::http::state::HttpState;
+use actix_web::{HttpRequest, HttpResponse};
 
-/// The style sheet.
-pub(in crate::http) const STYLE: &str = include_str!("../../../assets/keeper.css");
-/// The styles that only the API documentation needs.
-pub(in crate::http) const DOCS_STYLE: &str = include_str!("../../../assets/docs.css");
-/// The script of the API documentation: search, copy and *try it*.
-pub(in crate::http) const DOCS_SCRIPT: &str = include_str!("../../../assets/docs.js");
+use crate::http::constant::ConstantAnswer;
 
+const CSS_TYPE: &str = "text/css; charset=utf-8";
+const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
+
+const STYLE: &str = include_str!("../../../assets/keeper.css");
 /// The script, without which every page works.
-pub(in crate::http) const SCRIPT: &str = include_str!("../../../assets/keeper.js");
+const SCRIPT: &str = include_str!("../../../assets/keeper.js");
+const ICON: &str = include_str!("../../../assets/favicon.svg");
+/// The styles that only the API documentation needs.
+const DOCS_STYLE: &str = include_str!("../../../assets/docs.css");
+/// The script of the API documentation: search, copy and *try it*.
+const DOCS_SCRIPT: &str = include_str!("../../../assets/docs.js");
 
-/// The icon.
-pub(in crate::http) const ICON: &str = include_str!("../../../assets/favicon.svg");
-
-/// `GET /assets/keeper.css`.
-pub(in crate::http) async fn style(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
-    state.documents.style.answer(&request)
+/// Declares a handler that answers with a constant, which is compressed at the first request.
+macro_rules! asset {
+    ($(#[$documentation:meta])* $handler:ident, $content_type:expr, $content:expr) => {
+        $(#[$documentation])*
+        pub(in crate::http) async fn $handler(request: HttpRequest) -> HttpResponse {
+            static ANSWER: LazyLock<ConstantAnswer> =
+                LazyLock::new(|| ConstantAnswer::new($content_type, $content.to_owned()));
+            ANSWER.answer(&request)
+        }
+    };
 }
 
-/// `GET /assets/keeper.js`.
-pub(in crate::http) async fn script(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
-    state.documents.script.answer(&request)
+asset! {
+    /// `GET /assets/keeper.css`.
+    style, CSS_TYPE, STYLE
 }
-
-/// `GET /assets/favicon.svg`.
-pub(in crate::http) async fn icon(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
-    state.documents.icon.answer(&request)
+asset! {
+    /// `GET /assets/keeper.js`.
+    script, SCRIPT_TYPE, SCRIPT
 }
-
-/// `GET /assets/docs.css`.
-pub(in crate::http) async fn docs_style(
-    request: HttpRequest,
-    state: Data<HttpState>,
-) -> HttpResponse {
-    state.documents.docs_style.answer(&request)
+asset! {
+    /// `GET /assets/favicon.svg`.
+    icon, "image/svg+xml", ICON
 }
-
-/// `GET /assets/docs.js`.
-pub(in crate::http) async fn docs_script(
-    request: HttpRequest,
-    state: Data<HttpState>,
-) -> HttpResponse {
-    state.documents.docs_script.answer(&request)
+asset! {
+    /// `GET /assets/docs.css`.
+    docs_style, CSS_TYPE, DOCS_STYLE
+}
+asset! {
+    /// `GET /assets/docs.js`.
+    docs_script, SCRIPT_TYPE, DOCS_SCRIPT
 }
 
 #[cfg(test)]

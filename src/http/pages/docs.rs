@@ -22,8 +22,11 @@ pub(in crate::http) fn openapi_operation() -> Operation {
 }
 
 /// `GET /openapi.json`.
-pub(in crate::http) async fn openapi(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
-    state.documents.openapi.answer(&request)
+pub(in crate::http) async fn openapi(
+    request: HttpRequest,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(state.documents.get()?.openapi.answer(&request))
 }
 
 /// Describes [`docs`].
@@ -38,17 +41,23 @@ pub(in crate::http) async fn redirect_to_docs(state: Data<HttpState>) -> HttpRes
 }
 
 /// `GET /docs`.
-pub(in crate::http) async fn docs(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
+pub(in crate::http) async fn docs(
+    request: HttpRequest,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, ApiError> {
     page(&request, &state, HttpResponse::Ok())
 }
 
 /// Writes the index of the documentation into a response.
+///
+/// # Errors
+/// When it cannot be built.
 pub(in crate::http) fn page(
     request: &HttpRequest,
     state: &HttpState,
     response: HttpResponseBuilder,
-) -> HttpResponse {
-    state.documents.page.answer_with(request, response)
+) -> Result<HttpResponse, ApiError> {
+    Ok(state.documents.get()?.page.answer_with(request, response))
 }
 
 /// `GET /docs/errors`.
@@ -82,7 +91,7 @@ fn site_page(
     state: &HttpState,
     path: &str,
 ) -> Result<HttpResponse, ApiError> {
-    let documents = &state.documents;
+    let documents = state.documents.get()?;
     let page = documents.site.page(path, &documents.openapi).map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a page cannot be rendered");
         ErrorKind::Internal
