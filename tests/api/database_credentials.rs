@@ -22,6 +22,8 @@ use crate::support::{
 };
 
 const PASSWORD_FAILED: &str = r#"keeper_reload_failed{setting="database.password_file"}"#;
+/// The time between two rounds of a client.
+const PAUSE: Duration = Duration::from_millis(20);
 const URL_FAILED: &str = r#"keeper_reload_failed{setting="database.url"}"#;
 
 /// A part of the message with the proof of a password (SCRAM's `client-final-message`, RFC 5802).
@@ -52,6 +54,8 @@ impl Client {
                 instance.save(&token, PLAIN.0, "saved").await.assert_saved();
                 instance.get(PRINCIPAL, &token).await.assert_status(200);
                 rounds_too.fetch_add(1, Ordering::Relaxed);
+                // A request at every moment, without taking the processors of other tests.
+                tokio::time::sleep(PAUSE).await;
             }
         });
         Self { is_over, rounds, running }

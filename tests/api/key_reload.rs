@@ -21,6 +21,8 @@ use crate::support::{
 };
 
 const FAILED: &str = r#"keeper_reload_failed{setting="keyring.file"}"#;
+/// The time between two rounds of a client.
+const PAUSE: Duration = Duration::from_millis(20);
 const FAILURES: &str = r#"keeper_reloads_total{setting="keyring.file",outcome="failure"}"#;
 const SUCCESSES: &str = r#"keeper_reloads_total{setting="keyring.file",outcome="success"}"#;
 
@@ -66,6 +68,8 @@ impl Load {
                         instance.get(PRINCIPAL, &token).await.assert_status(200);
                     }
                     rounds.fetch_add(1, Ordering::Relaxed);
+                    // A request at every moment, without taking the processors of other tests.
+                    tokio::time::sleep(PAUSE).await;
                 }
             });
         }

@@ -20,7 +20,7 @@ use crate::support::{
 
 /// The number of changes. `script/acceptance` sets `STALENESS_CHANGES` to 10,000.
 fn changes() -> u32 {
-    std::env::var("STALENESS_CHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
+    std::env::var("STALENESS_CHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
 }
 
 const USERS: u32 = 8;
