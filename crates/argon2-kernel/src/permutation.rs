@@ -8,9 +8,6 @@ use std::arch::x86_64::{
 };
 use std::hint::black_box;
 
-/// Four independent vectors, for instruction-level parallelism.
-pub(crate) type Four = [__m256i; 4];
-
 /// A block as vectors.
 pub(crate) type Vectors = [__m256i; 32];
 
@@ -44,131 +41,132 @@ impl Rotations {
 /// P on four rows of the block at once, each of four vectors (RFC 9106, section 3.6).
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn permute_rows(rows: &mut [Four; 4], rotations: Rotations) {
-    // Diagonals into columns and back: rotations of a row's four quarters.
-    const BY_1: i32 = 0b00_11_10_01;
-    const BY_2: i32 = 0b01_00_11_10;
-    const BY_3: i32 = 0b10_01_00_11;
-
-    let [a, b, c, d] = mix(transposed(rows), rotations);
-    let b = each(b, |b| _mm256_permute4x64_epi64::<BY_1>(b));
-    let c = each(c, |c| _mm256_permute4x64_epi64::<BY_2>(c));
-    let d = each(d, |d| _mm256_permute4x64_epi64::<BY_3>(d));
-    let [a, b, c, d] = mix([a, b, c, d], rotations);
-    let b = each(b, |b| _mm256_permute4x64_epi64::<BY_3>(b));
-    let c = each(c, |c| _mm256_permute4x64_epi64::<BY_2>(c));
-    let d = each(d, |d| _mm256_permute4x64_epi64::<BY_1>(d));
-    *rows = transposed(&[a, b, c, d]);
+pub(crate) fn permute_rows(rows: [[__m256i; 4]; 4], rotations: Rotations) -> [[__m256i; 4]; 4] {
+    let mut quarters = transposed(rows);
+    mix(&mut quarters, rotations);
+    // Diagonals into columns and back: rotations of the quarters of a row.
+    rotate_quarters::<BY_1, BY_2, BY_3>(&mut quarters);
+    mix(&mut quarters, rotations);
+    rotate_quarters::<BY_3, BY_2, BY_1>(&mut quarters);
+    transposed(quarters)
 }
 
-/// P on four columns of the block at once, each of the halves of eight vectors.
+/// Selects the next, the second next and the third next of four words.
+const BY_1: i32 = 0b00_11_10_01;
+const BY_2: i32 = 0b01_00_11_10;
+const BY_3: i32 = 0b10_01_00_11;
+
+/// P on two columns of the block at once, each of the halves of eight vectors. The first two columns
+/// complete the first word of a block: the fewer columns at once, the sooner.
 ///
 /// Diagonals are formed within the halves, which takes one cycle. Across halves it takes more.
 #[inline]
 #[target_feature(enable = "avx2")]
 #[expect(clippy::indexing_slicing, reason = "constant indexes, checked by the compiler")]
 pub(crate) fn permute_columns<const START: usize>(block: &mut Vectors, rotations: Rotations) {
-    let (left, right) = (START, START + 1);
-    let a = [block[left], block[left + 4], block[right], block[right + 4]];
-    let b = [block[left + 8], block[left + 12], block[right + 8], block[right + 12]];
-    let c = [block[left + 16], block[left + 20], block[right + 16], block[right + 20]];
-    let d = [block[left + 24], block[left + 28], block[right + 24], block[right + 28]];
-    let [a, b, c, d] = mix([a, b, c, d], rotations);
-    let [a, b, c, d] = mix([a, shifted(b), swapped(c), swapped(shifted(d))], rotations);
-    let [b, c, d] = [swapped(shifted(b)), swapped(c), shifted(d)];
-    [block[left], block[left + 4], block[right], block[right + 4]] = a;
-    [block[left + 8], block[left + 12], block[right + 8], block[right + 12]] = b;
-    [block[left + 16], block[left + 20], block[right + 16], block[right + 20]] = c;
-    [block[left + 24], block[left + 28], block[right + 24], block[right + 28]] = d;
+    let mut quarters = [
+        [block[START], block[START + 4]],
+        [block[START + 8], block[START + 12]],
+        [block[START + 16], block[START + 20]],
+        [block[START + 24], block[START + 28]],
+    ];
+    mix(&mut quarters, rotations);
+    let [a, b, c, d] = quarters;
+    let mut quarters = [a, shifted(b), swapped(c), swapped(shifted(d))];
+    mix(&mut quarters, rotations);
+    let [a, b, c, d] = quarters;
+    [block[START], block[START + 4]] = a;
+    [block[START + 8], block[START + 12]] = swapped(shifted(b));
+    [block[START + 16], block[START + 20]] = swapped(c);
+    [block[START + 24], block[START + 28]] = shifted(d);
 }
 
-/// GB (RFC 9106, section 3.6) on sixteen columns. Each step is four independent instructions, so
-/// that none waits for the multiplication of the previous one.
+/// GB (RFC 9106, section 3.6) on `N` vectors of columns. Each step is `N` independent instructions,
+/// so that none waits for the multiplication of the previous one.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn mix([a, b, c, d]: [Four; 4], rotations: Rotations) -> [Four; 4] {
-    let a = pairwise(a, b, |a, b| add_multiplied(a, b));
-    let d = pairwise(d, a, |d, a| xor_rotated_32(d, a));
-    let c = pairwise(c, d, |c, d| add_multiplied(c, d));
-    let b = pairwise(b, c, |b, c| xor_shuffled(b, c, rotations.by_24));
-    let a = pairwise(a, b, |a, b| add_multiplied(a, b));
-    let d = pairwise(d, a, |d, a| xor_shuffled(d, a, rotations.by_16));
-    let c = pairwise(c, d, |c, d| add_multiplied(c, d));
-    let b = pairwise(b, c, |b, c| xor_rotated_63(b, c));
-    [a, b, c, d]
+fn mix<const N: usize>([a, b, c, d]: &mut [[__m256i; N]; 4], rotations: Rotations) {
+    add_multiplied(a, b);
+    xor_rotated_32(d, a);
+    add_multiplied(c, d);
+    xor_shuffled(b, c, rotations.by_24);
+    add_multiplied(a, b);
+    xor_shuffled(d, a, rotations.by_16);
+    add_multiplied(c, d);
+    xor_rotated_63(b, c);
 }
 
-/// Applies a function to each vector.
+/// Rotates the words of the second, third and fourth quarter.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn each([v0, v1, v2, v3]: Four, f: impl Fn(__m256i) -> __m256i) -> Four {
-    [f(v0), f(v1), f(v2), f(v3)]
-}
-
-/// Applies a function to each pair of vectors.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn pairwise(
-    [v0, v1, v2, v3]: Four,
-    [w0, w1, w2, w3]: Four,
-    f: impl Fn(__m256i, __m256i) -> __m256i,
-) -> Four {
-    [f(v0, w0), f(v1, w1), f(v2, w2), f(v3, w3)]
+fn rotate_quarters<const B: i32, const C: i32, const D: i32>([_, b, c, d]: &mut [[__m256i; 4]; 4]) {
+    for b in b {
+        *b = _mm256_permute4x64_epi64::<B>(*b);
+    }
+    for c in c {
+        *c = _mm256_permute4x64_epi64::<C>(*c);
+    }
+    for d in d {
+        *d = _mm256_permute4x64_epi64::<D>(*d);
+    }
 }
 
 /// Transposes rows and columns of vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transposed(rows: &[Four; 4]) -> [Four; 4] {
-    let [[a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]] = *rows;
+fn transposed(rows: [[__m256i; 4]; 4]) -> [[__m256i; 4]; 4] {
+    let [[a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]] = rows;
     [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]]
 }
 
-/// Moves the 64-bit words of each half down by one, in each pair of vectors.
+/// Moves the 64-bit words of each half down by one, from one vector to the other.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn shifted([v0, v1, v2, v3]: Four) -> Four {
-    [
-        _mm256_alignr_epi8::<8>(v1, v0),
-        _mm256_alignr_epi8::<8>(v0, v1),
-        _mm256_alignr_epi8::<8>(v3, v2),
-        _mm256_alignr_epi8::<8>(v2, v3),
-    ]
+fn shifted([v0, v1]: [__m256i; 2]) -> [__m256i; 2] {
+    [_mm256_alignr_epi8::<8>(v1, v0), _mm256_alignr_epi8::<8>(v0, v1)]
 }
 
-/// Swaps the vectors of each pair.
+/// Swaps the two vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn swapped([v0, v1, v2, v3]: Four) -> Four {
-    [v1, v0, v3, v2]
+fn swapped([v0, v1]: [__m256i; 2]) -> [__m256i; 2] {
+    [v1, v0]
 }
 
-/// `a + b + 2 * trunc(a) * trunc(b)` (RFC 9106, section 3.6).
+/// `a = a + b + 2 * trunc(a) * trunc(b)` (RFC 9106, section 3.6).
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_multiplied(a: __m256i, b: __m256i) -> __m256i {
-    let product = _mm256_mul_epu32(a, b);
-    _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(product, product))
+fn add_multiplied<const N: usize>(a: &mut [__m256i; N], b: &[__m256i; N]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        let product = _mm256_mul_epu32(*a, *b);
+        *a = _mm256_add_epi64(_mm256_add_epi64(*a, *b), _mm256_add_epi64(product, product));
+    }
 }
 
-/// `(a ^ b) >>> 32`
+/// `a = (a ^ b) >>> 32`
 #[inline]
 #[target_feature(enable = "avx2")]
-fn xor_rotated_32(a: __m256i, b: __m256i) -> __m256i {
-    _mm256_shuffle_epi32::<0b10_11_00_01>(_mm256_xor_si256(a, b))
+fn xor_rotated_32<const N: usize>(a: &mut [__m256i; N], b: &[__m256i; N]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = _mm256_shuffle_epi32::<0b10_11_00_01>(_mm256_xor_si256(*a, *b));
+    }
 }
 
-/// `a ^ b` with its bytes shuffled: a rotation by 16 or 24.
+/// `a = a ^ b` with its bytes shuffled: a rotation by 16 or 24.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn xor_shuffled(a: __m256i, b: __m256i, rotation: __m256i) -> __m256i {
-    _mm256_shuffle_epi8(_mm256_xor_si256(a, b), rotation)
+fn xor_shuffled<const N: usize>(a: &mut [__m256i; N], b: &[__m256i; N], rotation: __m256i) {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = _mm256_shuffle_epi8(_mm256_xor_si256(*a, *b), rotation);
+    }
 }
 
-/// `(a ^ b) >>> 63`
+/// `a = (a ^ b) >>> 63`
 #[inline]
 #[target_feature(enable = "avx2")]
-fn xor_rotated_63(a: __m256i, b: __m256i) -> __m256i {
-    let x = _mm256_xor_si256(a, b);
-    _mm256_xor_si256(_mm256_srli_epi64::<63>(x), _mm256_add_epi64(x, x))
+fn xor_rotated_63<const N: usize>(a: &mut [__m256i; N], b: &[__m256i; N]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        let x = _mm256_xor_si256(*a, *b);
+        *a = _mm256_xor_si256(_mm256_srli_epi64::<63>(x), _mm256_add_epi64(x, x));
+    }
 }
