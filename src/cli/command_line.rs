@@ -8,7 +8,7 @@ use super::{
     application, audit, calibrate, completions, config, credential, development, doctor, export,
     health, import, init, keys, manual, migrate, openapi,
     output::{self, Failure, Format},
-    passwords, reference, rotate_key, serve,
+    passwords, reference, restore, rotate_key, serve,
     start_text::START_TEXT,
     ticket, user,
 };
@@ -74,6 +74,9 @@ enum Command {
     /// List and verify the audit log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Check a restored database, and end the sessions that a restore revives.
+    #[command(subcommand)]
+    Restore(restore::Command),
     /// Import users and their credentials from JSON lines, CSV, or an export of another system.
     Import(import::Arguments),
     /// Print the JSON lines that `import` would read from a file, with their hashes.
@@ -153,6 +156,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Credential(command) => credential::run(command, format).await,
             Command::Ticket(command) => ticket::run(command, format).await,
             Command::Audit(command) => audit::run(command, format).await,
+            Command::Restore(command) => Box::pin(restore::run(command, format)).await,
             Command::Import(arguments) => import::run(arguments).await,
             Command::Convert(arguments) => import::run_convert(&arguments),
             Command::Export(arguments) => export::run(arguments).await,

@@ -28,6 +28,7 @@ mod passwords;
 mod progress;
 mod reference;
 mod require_change;
+mod restore;
 mod rotate_key;
 mod secret_input;
 mod serve;

@@ -16,6 +16,7 @@ pub(crate) mod change_context;
 pub(crate) mod client_info;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
+pub(crate) mod database_history;
 pub(crate) mod delete_user;
 pub(crate) mod device;
 pub(crate) mod directory;

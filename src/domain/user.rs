@@ -17,7 +17,7 @@ pub(crate) const MAXIMUM_LOGIN_NAME: usize = 239;
 const TICKET_PREFIX: &str = "7T:";
 
 /// The id of a user: the vendor's associate id, a positive 32-bit integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct UserId(i32);
 
 impl UserId {

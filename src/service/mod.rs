@@ -18,6 +18,7 @@ pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod mail;
 pub(crate) mod operations;
+pub(crate) mod restore;
 mod services;
 pub(crate) mod sessions;
 pub(crate) mod throttling;

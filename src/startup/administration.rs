@@ -18,6 +18,7 @@ use crate::{
         },
         keys::rotation::KeyRotation,
         operations::diagnostics::Diagnostics,
+        restore::check::RestoreCheck,
     },
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Administration {
     pub(crate) bulk_import: Arc<BulkImport>,
     pub(crate) export: Arc<Export>,
     pub(crate) diagnostics: Diagnostics,
+    pub(crate) restore_check: RestoreCheck,
 }
 
 pub(super) fn administration(
@@ -65,6 +67,7 @@ pub(super) fn administration(
             hashing: parts.hashing(),
             limits: attempt_limits(settings),
         },
+        restore_check: RestoreCheck { database: parts.database(), keyring: parts.keyring() },
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
     tls::Certificates,
 };
 use crate::{
+    clock,
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
     http::{
         self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness,
@@ -109,6 +110,7 @@ impl Application {
         let keyring = open_keyring_when_ready(settings, &database).await?;
         let issuer_files = watch_issuers(settings);
         let components = build(settings, database, keyring)?;
+        components.restores.examine(clock::now()).await?;
         let (database, keyring) = (components.database.clone(), components.keyring.clone());
         let mut reloadables = std::mem::take(&mut certificates.reloadables);
         reloadables.extend(reloadable_files(&settings.database, &database));

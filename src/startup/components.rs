@@ -45,6 +45,7 @@ use crate::{
             housekeeping::Housekeeping, instance::Instance, refusal_timing::RefusalTiming,
             reload_metrics::ReloadMetrics,
         },
+        restore::watch::RestoreWatch,
         sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
         users::{
@@ -69,6 +70,7 @@ pub(crate) struct Components {
     /// The background tasks.
     pub(crate) background: Background,
     pub(crate) reloads: Arc<ReloadMetrics>,
+    pub(crate) restores: Arc<RestoreWatch>,
     pub(crate) issuers: Arc<[Issuer]>,
 }
 
@@ -130,12 +132,15 @@ pub(crate) fn build(
         export: Arc::clone(&administration.export),
     };
     let recording = Recording { anchors, recorder, survey };
+    let valid_from = parts.valid_from.clone();
+    let restores = Arc::new(RestoreWatch { database: parts.database(), valid_from });
     Ok(Components {
         administration,
-        background: background(&parts, &saving, mail.delivery, recording),
+        background: background(&parts, &saving, mail.delivery, recording, &restores),
         services: services(&parts, settings, saving, authentication, outside),
         memory_ceiling_kib,
         reloads: parts.reloads,
+        restores,
         issuers,
         keyring: parts.keyring,
         hashing: parts.hashing,
@@ -161,8 +166,7 @@ impl Authentication {
     ) -> Result<Self, StartError> {
         let installation = settings.installation.installation_type;
         let admissions = Admissions::new(parts.hashing());
-        let lifetimes = lifetimes(settings);
-        let issued = Arc::new(IssuedTickets { keyring: parts.keyring(), lifetimes });
+        let issued = issued_tickets(parts, settings);
         let tokens = Arc::new(Tokens {
             keyring: parts.keyring(),
             applications: Arc::clone(&parts.applications),
@@ -220,6 +224,11 @@ impl Authentication {
         });
         Ok(Self { issued, tokens, passwords, sessions, authenticator })
     }
+}
+
+fn issued_tickets(parts: &Parts, settings: &Settings) -> Arc<IssuedTickets> {
+    let (keyring, valid_from) = (parts.keyring(), parts.valid_from.clone());
+    Arc::new(IssuedTickets { keyring, lifetimes: lifetimes(settings), valid_from })
 }
 
 /// What uses other servers, and what commands use, too.
@@ -345,6 +354,7 @@ fn background(
     saving: &Saving,
     mail_delivery: Option<MailDelivery>,
     recording: Recording,
+    restores: &Arc<RestoreWatch>,
 ) -> Background {
     let Recording { anchors, recorder, survey } = recording;
     let list_checks = parts.list_checks.clone().map(|queue| ListChecks {
@@ -361,6 +371,7 @@ fn background(
             database: parts.database(),
             refusal_timing: RefusalTiming::new(parts.database(), parts.hashing()),
             hash_survey: survey,
+            restores: Arc::clone(restores),
         },
         last_uses: Arc::clone(&parts.last_uses),
         rehashing: Rehashing {

@@ -71,8 +71,11 @@ pub(crate) async fn open_keyring_when_ready(
     }
 }
 
-/// Loads the keyring from the source that the settings name.
-async fn load_keyring(settings: &Settings) -> Result<Keyring, StartError> {
+/// Loads the keyring of the settings, without a comparison with the database.
+///
+/// # Errors
+/// When the setting is missing, the keyring is invalid, or it cannot be decrypted.
+pub(crate) async fn load_keyring(settings: &Settings) -> Result<Keyring, StartError> {
     let path = settings.keyring_file.clone().ok_or_else(|| missing(SETTING))?;
     Ok(Keyring::from_file(&open_keyring_file(settings, &path).await?)?)
 }

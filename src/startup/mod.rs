@@ -52,7 +52,7 @@ pub(crate) use self::{
     files::problems_of_files,
     first_start::pending_migrations_of_unused,
     initial_users::add_initial_user,
-    keyring::open_keyring,
+    keyring::{load_keyring, open_keyring},
     keyring_file::{configured_kinds, open_keyring_file, wrap_keyring},
     mail::{check_mail, is_mail_protected},
     migration::check_migration_hook,

@@ -16,6 +16,7 @@ use crate::{
     service::{
         activity::metrics::ActivityMetrics,
         audit::changed_chains::ChangedChains,
+        authentication::valid_from::IssuedValidFrom,
         credentials::{last_uses::LastUses, list_check::ListCheckQueue, rehashing::RehashQueue},
         operations::reload_metrics::ReloadMetrics,
         throttling::throttle::Throttling,
@@ -40,6 +41,8 @@ pub(super) struct Parts {
     pub(super) list_checks: Option<Arc<ListCheckQueue>>,
     pub(super) throttling: Arc<Throttling>,
     pub(super) reloads: Arc<ReloadMetrics>,
+    /// The end of what was issued before the database was restored.
+    pub(super) valid_from: IssuedValidFrom,
 }
 
 impl Parts {
@@ -67,6 +70,7 @@ impl Parts {
             rehash_queue: Arc::default(),
             list_checks: settings.unmarked_at_login().map(ListCheckQueue::new).map(Arc::new),
             reloads: Arc::default(),
+            valid_from: IssuedValidFrom::default(),
             throttling: Arc::new(Throttling {
                 database: database.clone(),
                 keyring: keyring.clone(),

@@ -71,25 +71,51 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), StorageError> {
     Ok(migrated?)
 }
 
+/// The versions of the migrations that this binary and a database do not share.
+#[derive(Debug, Default)]
+pub(crate) struct MigrationDifference {
+    /// Known to the binary, and not applied.
+    pub(crate) pending: Vec<i64>,
+    /// Applied by a newer release.
+    pub(crate) unknown: Vec<i64>,
+}
+
 /// Counts the migrations of this binary that are not applied.
 ///
 /// # Errors
 /// When the query fails.
 pub(crate) async fn pending_migrations(database: &Database) -> Result<usize, StorageError> {
+    Ok(compare_migrations(database).await?.pending.len())
+}
+
+/// Compares the migrations of this binary with those of the database.
+///
+/// # Errors
+/// When the query fails.
+pub(crate) async fn compare_migrations(
+    database: &Database,
+) -> Result<MigrationDifference, StorageError> {
     let mut connection = database.connection().await?;
     let is_prepared = sqlx::query_scalar!(
         r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "is_prepared!""#
     )
     .fetch_one(&mut *connection)
     .await?;
+    let known: Vec<i64> = migrator().iter().map(|migration| migration.version).collect();
     if !is_prepared {
-        return Ok(migrator().iter().count());
+        return Ok(MigrationDifference { pending: known, unknown: Vec::new() });
     }
     let applied: Vec<i64> =
         sqlx::query_scalar!("SELECT version FROM _sqlx_migrations WHERE success")
             .fetch_all(&mut *connection)
             .await?;
-    Ok(migrator().iter().filter(|migration| !applied.contains(&migration.version)).count())
+    let lacking = |some: &[i64], others: &[i64]| {
+        some.iter().copied().filter(|version| !others.contains(version)).collect()
+    };
+    Ok(MigrationDifference {
+        pending: lacking(&known, &applied),
+        unknown: lacking(&applied, &known),
+    })
 }
 
 /// Commits a transaction.

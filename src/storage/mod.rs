@@ -19,6 +19,7 @@ pub(crate) mod credential_uses;
 pub(crate) mod credential_writes;
 pub(crate) mod credentials;
 mod database;
+pub(crate) mod database_history;
 mod database_url;
 mod database_url_password;
 pub(crate) mod diagnostics;
@@ -36,6 +37,7 @@ mod nodelay;
 pub(crate) mod password_links;
 pub(crate) mod password_mails;
 pub(crate) mod privileges;
+pub(crate) mod restore_checks;
 pub(crate) mod role_powers;
 pub(crate) mod role_privileges;
 mod roles;
@@ -51,7 +53,10 @@ pub(crate) use self::{
     connection_security::ConnectionSecurity,
     connections::ConnectionCounts,
     connector::{ConnectionFiles, ConnectionFilesSource},
-    database::{ConnectOptions, begin_snapshot, commit, connect, migrate, pending_migrations},
+    database::{
+        ConnectOptions, begin_snapshot, commit, compare_migrations, connect, migrate,
+        pending_migrations,
+    },
     database_url::DatabaseUrl,
     database_url_password::{join_password, split_password},
     error::StorageError,

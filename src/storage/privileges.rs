@@ -87,7 +87,7 @@ use Privilege::{Delete, Insert, Select, Update};
 
 /// The privileges on every table. Only the owner writes `installation` and `_sqlx_migrations`;
 /// nobody changes or deletes an event; the service never deletes a user.
-pub(crate) const TABLES: [TablePrivileges; 18] = [
+pub(crate) const TABLES: [TablePrivileges; 19] = [
     TablePrivileges {
         table: "_sqlx_migrations",
         service: &[Select(Only(&["version", "success"]))],
@@ -190,6 +190,7 @@ pub(crate) const TABLES: [TablePrivileges; 18] = [
             "change_required",
         ]))],
     },
+    TablePrivileges { table: "database_history", service: &[Select(All), Insert], auditor: &[] },
     TablePrivileges {
         table: "import_runs",
         service: &[

@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 139] = [
+const CASES: [(&str, &str); 143] = [
     (
         "activity_minutes_pkey",
         "INSERT INTO activity_minutes
@@ -47,6 +47,23 @@ const CASES: [(&str, &str); 139] = [
         "activity_minutes_figures_check",
         "INSERT INTO activity_minutes
          SELECT '2026-01-01 00:00Z', 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1000000000001",
+    ),
+    (
+        "database_history_pkey",
+        "INSERT INTO database_history
+         SELECT entry, 'promoted', now(), false, '1', 1, 1 FROM database_history",
+    ),
+    (
+        "database_history_entry_check",
+        "INSERT INTO database_history SELECT 0, 'promoted', now(), false, '1', 1, 1",
+    ),
+    (
+        "database_history_cause_check",
+        "INSERT INTO database_history SELECT 99, 'other', now(), false, '1', 1, 1",
+    ),
+    (
+        "database_history_ends_sessions_check",
+        "INSERT INTO database_history SELECT 99, 'copied', now(), false, '1', 1, 1",
     ),
     (
         "installation_singleton_check",

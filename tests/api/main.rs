@@ -63,6 +63,7 @@ mod raw_http;
 mod reasons;
 mod response_headers;
 mod rest;
+mod restore;
 mod roles;
 mod routes;
 mod sealing;

@@ -61,7 +61,7 @@ pub(super) async fn print(anchors: &Anchors) -> Result<ExitCode, Failure> {
 }
 
 /// Reads the anchors of a file with their line numbers, and skips other log lines.
-pub(super) fn read(
+pub(in crate::cli) fn read(
     file: &Path,
 ) -> Result<impl Iterator<Item = Result<(usize, Anchor), Failure>>, Failure> {
     let failed = |error| Failure::new(format!("cannot read {}: {error}", file.display()));

@@ -1,6 +1,6 @@
 //! `audit`: lists and verifies the audit log.
 
-mod anchors;
+pub(super) mod anchors;
 mod list;
 mod verify;
 

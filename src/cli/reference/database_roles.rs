@@ -27,8 +27,8 @@ const COMMANDS: [(&str, &str); 3] = [
     ("owner", "`migrate`, and `serve` with `database.migrate_on_start`"),
     (
         "service",
-        "`serve`, `user`, `credential`, `ticket`, `import`, `export`, `rotate-key`, `audit list` with \
-         a login name",
+        "`serve`, `user`, `credential`, `ticket`, `import`, `export`, `rotate-key`, `restore`, \
+         `audit list` with a login name",
     ),
     ("auditor or service", "`audit verify`, `audit anchor`, `audit list`, `doctor`"),
 ];

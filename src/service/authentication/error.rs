@@ -88,6 +88,8 @@ pub(crate) enum Refusal {
     UnknownApplication,
     #[error("revoked by a later change of the password or by a logout everywhere")]
     EarlierEpoch,
+    #[error("issued before the database was restored")]
+    BeforeRestore,
     #[error("the absolute lifetime since the authentication has expired")]
     LifetimeOver,
     #[error(transparent)]

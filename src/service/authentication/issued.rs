@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
 use time::{Duration, OffsetDateTime};
 
-use super::error::{AuthenticationError, Refusal};
+use super::{
+    error::{AuthenticationError, Refusal},
+    valid_from::IssuedValidFrom,
+};
 use crate::{
     domain::{
         client_info::ClientInfo,
@@ -91,6 +94,8 @@ pub(in crate::service) struct Reference {
 pub(crate) struct IssuedTickets {
     pub(crate) keyring: KeyringHandle,
     pub(crate) lifetimes: Lifetimes,
+    /// The end of what was issued before the database was restored.
+    pub(crate) valid_from: IssuedValidFrom,
 }
 
 impl IssuedTickets {
@@ -179,6 +184,9 @@ impl IssuedTickets {
         }
         if session_epoch != user.session_epoch {
             return refuse(Refusal::EarlierEpoch);
+        }
+        if !self.valid_from.includes(auth_time) {
+            return refuse(Refusal::BeforeRestore);
         }
         if self.lifetimes.absolute_end(auth_time).is_some_and(|end| end <= now) {
             return refuse(Refusal::LifetimeOver);

@@ -17,6 +17,7 @@ mod password_target;
 pub(crate) mod session;
 pub(crate) mod ticket;
 pub(crate) mod tokens;
+pub(crate) mod valid_from;
 
 pub(crate) use self::{
     admissions::Admissions,

@@ -8,7 +8,10 @@ use crate::{
         keyring::{KeyState, Keyring},
         sealing::unseal,
     },
-    storage::{Database, StorageError, credentials, keys},
+    storage::{
+        Database, StorageError, credentials,
+        keys::{self, KnownKey},
+    },
 };
 
 /// An error from checking the keyring against the database.
@@ -38,19 +41,8 @@ pub(crate) async fn require_keyring(
 ) -> Result<(), KeyringMismatch> {
     let mut connection = database.connection().await?;
     let known = keys::list(&mut connection).await?;
-    let writing = keyring.writing();
-    if known.iter().any(|row| row.is_retired && row.key_id == writing.id()) {
-        return Err(KeyringMismatch::Retired(writing.id().to_owned()));
-    }
-    for row in known.iter().filter(|row| !row.is_retired) {
-        let key = keyring.find_any(&row.key_id);
-        let key = key.ok_or_else(|| KeyringMismatch::Missing(row.key_id.clone()))?;
-        if !bool::from(key.check_mac().ct_eq(&row.check_mac)) {
-            return Err(KeyringMismatch::Wrong(row.key_id.clone()));
-        }
-        if key.state() == KeyState::Retired {
-            return Err(KeyringMismatch::NotRetired(row.key_id.clone()));
-        }
+    if let Some(mismatch) = compare(&known, keyring).into_iter().next() {
+        return Err(mismatch);
     }
     if known.is_empty() {
         // A database from a version that did not record keys: check that one row can be unsealed.
@@ -60,6 +52,29 @@ pub(crate) async fn require_keyring(
         }
     }
     Ok(())
+}
+
+/// Every mismatch of the keyring and the keys that the database was written with.
+pub(crate) fn compare(known: &[KnownKey], keyring: &Keyring) -> Vec<KeyringMismatch> {
+    let mut found = Vec::new();
+    let writing = keyring.writing();
+    if known.iter().any(|row| row.is_retired && row.key_id == writing.id()) {
+        found.push(KeyringMismatch::Retired(writing.id().to_owned()));
+    }
+    for row in known.iter().filter(|row| !row.is_retired) {
+        let key_id = row.key_id.clone();
+        match keyring.find_any(&row.key_id) {
+            None => found.push(KeyringMismatch::Missing(key_id)),
+            Some(key) if !bool::from(key.check_mac().ct_eq(&row.check_mac)) => {
+                found.push(KeyringMismatch::Wrong(key_id));
+            }
+            Some(key) if key.state() == KeyState::Retired => {
+                found.push(KeyringMismatch::NotRetired(key_id));
+            }
+            Some(_) => {}
+        }
+    }
+    found
 }
 
 /// Records the writing key before it is used. A readable key that was never the writing key has

@@ -6,7 +6,7 @@ use super::refusal_timing::RefusalTiming;
 use crate::{
     clock,
     domain::throttling::ADDRESS_WINDOW,
-    service::activity::hash_survey::HashSurvey,
+    service::{activity::hash_survey::HashSurvey, restore::watch::RestoreWatch},
     storage::{
         Database, StorageError, activity_minutes, attempts, import_runs, password_links,
         password_mails, tickets,
@@ -32,12 +32,13 @@ const KEPT_ACTIVITY: Duration = Duration::from_hours(25);
 /// How long an import is listed after its end.
 const KEPT_IMPORTS: Duration = Duration::from_hours(7 * 24);
 
-/// Deletes expired rows, closes idle connections, measures the duration of refused logins and surveys
-/// the hashes.
+/// Deletes expired rows, closes idle connections, measures the duration of refused logins, surveys the
+/// hashes, and notices that the database was restored.
 pub(crate) struct Housekeeping {
     pub(crate) database: Database,
     pub(crate) refusal_timing: RefusalTiming,
     pub(crate) hash_survey: Arc<HashSurvey>,
+    pub(crate) restores: Arc<RestoreWatch>,
 }
 
 impl Housekeeping {
@@ -51,6 +52,7 @@ impl Housekeeping {
             let measured = self.refusal_timing.measure().await;
             for done in [
                 measured,
+                self.restores.examine(clock::now()).await,
                 self.delete_tickets().await,
                 self.delete_addresses().await,
                 self.end_overdue_mails().await,

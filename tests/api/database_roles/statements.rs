@@ -120,7 +120,7 @@ async fn every_statement_is_allowed_and_needs_each_privilege(pool: PgPool) {
         read("diagnostics"),
         read("role_powers"),
         read("role_privileges"),
-        function("database", "pending_migrations"),
+        function("database", "compare_migrations"),
         function("installation", "find_kind"),
         function("keys", "list"),
         function("keys", "count_not_sealed_under"),

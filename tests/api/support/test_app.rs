@@ -144,7 +144,8 @@ impl TestApp {
         self.pool.connect_options().to_url_lossy().into()
     }
 
-    async fn start(&mut self) {
+    /// Starts the application, which was stopped.
+    pub(crate) async fn start(&mut self) {
         self.start_with_users(&[]).await;
     }
 
@@ -195,7 +196,8 @@ impl TestApp {
         app
     }
 
-    fn extend_variables(&mut self, variables: &[(&str, &str)]) {
+    /// Changes settings of commands and of the next start.
+    pub(crate) fn extend_variables(&mut self, variables: &[(&str, &str)]) {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         self.variables.extend(variables.iter().map(owned));
     }
