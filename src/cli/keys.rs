@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    command_context,
+    command_context, key_backup,
     output::{self, Failure, Format},
 };
 use crate::{
@@ -65,6 +65,14 @@ pub(super) enum Command {
     Unwrap {
         #[command(flatten)]
         keyring: Source,
+    },
+    /// Prove that a copy of the keyring opens the database, and record it for `doctor`.
+    ///
+    /// Reads the copy from standard input or a file, and writes no key anywhere.
+    ConfirmBackup {
+        /// File with the copy [default: standard input].
+        #[arg(long)]
+        file: Option<PathBuf>,
     },
 }
 
@@ -135,6 +143,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::Wrap { keyring, master_key } => wrap(&settings, keyring, &master_key).await?,
         Command::Rewrap { keyring, master_key } => rewrap(&settings, keyring, &master_key).await?,
         Command::Unwrap { keyring } => unwrap(&settings, keyring).await?,
+        Command::ConfirmBackup { file } => return key_backup::confirm(settings, file).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,7 @@ mod export;
 mod health;
 mod import;
 mod init;
+mod key_backup;
 mod keys;
 mod manual;
 mod migrate;

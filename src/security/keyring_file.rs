@@ -10,6 +10,7 @@ use std::{
 };
 
 use rustix::fs::{XattrFlags, fsetxattr};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -65,6 +66,11 @@ impl StoredKeyring {
             Some(_) => serde_json::from_str(text).map(Self::Wrapped).ok(),
             None => serde_json::from_str(text).map(Self::Plain).ok(),
         }
+    }
+
+    /// Parses the text of a copy that did not come from a file; `None` if it is malformed.
+    pub(crate) fn parse_secret(text: &SecretString) -> Option<Self> {
+        Self::parse(text.expose_secret())
     }
 
     /// The encrypted data key; `None` for a plain file.

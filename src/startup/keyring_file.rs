@@ -40,6 +40,27 @@ pub(crate) async fn open_keyring_file(
     decrypt(settings, stored).await
 }
 
+/// Opens a copy of a keyring, plain or wrapped.
+///
+/// # Errors
+/// When it cannot be decrypted.
+pub(crate) async fn open_keyring_copy(
+    settings: &Settings,
+    stored: StoredKeyring,
+) -> Result<KeyringFile, StartError> {
+    if let Some(wrapped) = stored.data_key()
+        && !configured_kinds(settings).contains(&wrapped.kind)
+    {
+        let kind = wrapped.kind.as_str();
+        return Err(StartError::Setting(format!(
+            "the copy is wrapped by the {kind} master key {}, and keyring.{kind} is not set; set that \
+             section",
+            wrapped.key
+        )));
+    }
+    decrypt(settings, stored).await
+}
+
 async fn decrypt(settings: &Settings, stored: StoredKeyring) -> Result<KeyringFile, StartError> {
     match stored {
         StoredKeyring::Plain(file) => Ok(file),

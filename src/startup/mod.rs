@@ -53,7 +53,7 @@ pub(crate) use self::{
     first_start::pending_migrations_of_unused,
     initial_users::add_initial_user,
     keyring::{load_keyring, open_keyring},
-    keyring_file::{configured_kinds, open_keyring_file, wrap_keyring},
+    keyring_file::{configured_kinds, open_keyring_copy, open_keyring_file, wrap_keyring},
     mail::{check_mail, is_mail_protected},
     migration::check_migration_hook,
     protection::{Protection, forbid_core_dumps, protect},

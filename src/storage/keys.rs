@@ -15,13 +15,16 @@ pub(crate) struct KnownKey {
     /// When a process first wrote with the key.
     pub(crate) first_used_at: OffsetDateTime,
     pub(crate) is_retired: bool,
+    /// When an operator last proved that a copy of the key exists.
+    pub(crate) backup_confirmed_at: Option<OffsetDateTime>,
 }
 
 /// Lists all keys, by id.
 pub(crate) async fn list(connection: &mut PgConnection) -> Result<Vec<KnownKey>, StorageError> {
     let keys = sqlx::query_as!(
         KnownKey,
-        r#"SELECT key_id, check_mac, first_used_at, retired_at IS NOT NULL AS "is_retired!"
+        r#"SELECT key_id, check_mac, first_used_at, retired_at IS NOT NULL AS "is_retired!",
+                  backup_confirmed_at
            FROM keys ORDER BY key_id"#,
     )
     .fetch_all(connection)
@@ -61,6 +64,18 @@ pub(crate) async fn retire(
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Records that copies of these keys exist.
+pub(crate) async fn confirm_backups(
+    connection: &mut PgConnection,
+    key_ids: &[String],
+    now: OffsetDateTime,
+) -> Result<(), StorageError> {
+    sqlx::query!("UPDATE keys SET backup_confirmed_at = $2 WHERE key_id = ANY($1)", key_ids, now,)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

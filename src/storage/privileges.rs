@@ -219,7 +219,7 @@ pub(crate) const TABLES: [TablePrivileges; 19] = [
     },
     TablePrivileges {
         table: "keys",
-        service: &[Select(All), Insert, Update(&["retired_at"])],
+        service: &[Select(All), Insert, Update(&["retired_at", "backup_confirmed_at"])],
         auditor: &[Select(All)],
     },
     TablePrivileges {

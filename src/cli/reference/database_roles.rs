@@ -28,7 +28,7 @@ const COMMANDS: [(&str, &str); 3] = [
     (
         "service",
         "`serve`, `user`, `credential`, `ticket`, `import`, `export`, `rotate-key`, `restore`, \
-         `audit list` with a login name",
+         `keys confirm-backup`, `audit list` with a login name",
     ),
     ("auditor or service", "`audit verify`, `audit anchor`, `audit list`, `doctor`"),
 ];

@@ -28,6 +28,8 @@ pub(crate) struct ServerReport {
     pub(crate) keys: Vec<KnownKey>,
     /// When the writing key was first used.
     pub(crate) key_first_used_at: Option<OffsetDateTime>,
+    /// True when an operator proved that a copy of the writing key exists.
+    pub(crate) is_key_backed_up: bool,
     /// The kinds of hashes that cost less than a new one or that another system computed.
     pub(crate) below_target: Vec<(HashScheme, HashParameters)>,
 }
@@ -64,6 +66,7 @@ impl Diagnostics {
         let keyring = self.keyring.current();
         let writing = keys.iter().find(|key| key.key_id == keyring.writing().id());
         let key_first_used_at = writing.map(|key| key.first_used_at);
+        let is_key_backed_up = writing.is_some_and(|key| key.backup_confirmed_at.is_some());
         let is_below = |(scheme, cost): &(HashScheme, HashParameters)| {
             *scheme != HashScheme::Argon2id || self.hashing.is_cheaper_than_new(*cost)
         };
@@ -74,6 +77,7 @@ impl Diagnostics {
             connection_security,
             keys,
             key_first_used_at,
+            is_key_backed_up,
             below_target,
         })
     }

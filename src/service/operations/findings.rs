@@ -65,6 +65,7 @@ pub(crate) fn check_server(report: &ServerReport) -> Vec<Finding> {
             report.key_first_used_at.is_none_or(is_young),
             "run `rotate-key add`, `use`, `reseal` and `retire`",
         ),
+        check_key_backup(report),
         Finding::advice(
             "NIST 3.1.1.2 cost factor",
             "every hash has the current cost",
@@ -74,6 +75,15 @@ pub(crate) fn check_server(report: &ServerReport) -> Vec<Finding> {
             ),
         ),
     ]
+}
+
+fn check_key_backup(report: &ServerReport) -> Finding {
+    Finding::advice(
+        "durability",
+        "a copy of the writing key is confirmed",
+        report.is_key_backed_up || report.facts.is_development,
+        "copy the keyring to another place, and run `keys confirm-backup` with the copy",
+    )
 }
 
 /// Checks both ends of the connection: the server alone cannot distinguish a tunnel from a local

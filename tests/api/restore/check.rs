@@ -220,6 +220,7 @@ async fn migrations_of_another_release_are_named(pool: PgPool) {
         &check(&app, &[], &[]),
         &[
             ("migrations", 0, "migration 20261128231000 is not applied"),
+            ("migrations", 0, "migration 20261128231100 is not applied"),
         ],
     );
 }

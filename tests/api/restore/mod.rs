@@ -1,6 +1,7 @@
-//! Restored databases: what a restore revives, and what `restore check` finds.
+//! Restored databases: what a restore revives, what `restore check` finds, and backups of the key.
 
 mod check;
+mod key_backup;
 mod revival;
 
 use std::process::Command;
