@@ -9,6 +9,7 @@ use super::{
     origins::{Origin, Origins},
     reader::Reader,
 };
+use crate::domain::host_list::change_with_one_host;
 
 /// The replacement of a secret in a TOML file.
 const REDACTED: &str = "redacted";
@@ -17,7 +18,7 @@ const REDACTED: &str = "redacted";
 const SET: &str = "(set)";
 
 /// Parameters of `database.url` that contain no secret.
-const PUBLIC_PARAMETERS: [&str; 13] = [
+const PUBLIC_PARAMETERS: [&str; 14] = [
     "dbname",
     "host",
     "hostaddr",
@@ -30,6 +31,7 @@ const PUBLIC_PARAMETERS: [&str; 13] = [
     "sslmode",
     "sslrootcert",
     "statement-cache-capacity",
+    "target_session_attrs",
     "user",
 ];
 
@@ -177,6 +179,11 @@ fn redact_smtp_url(text: &str, with: &str) -> Option<String> {
 
 /// Replaces the secrets of a database URL; `None` for a URL with unknown parts.
 fn redact_database_url(text: &str, with: &str) -> Option<String> {
+    let redact = |url: &str| Some((redact_url_of_host(url, with)?, ()));
+    change_with_one_host(text, redact).map(|(redacted, ())| redacted)
+}
+
+fn redact_url_of_host(text: &str, with: &str) -> Option<String> {
     let mut url = Url::parse(text).ok()?;
     let is_postgresql = matches!(url.scheme(), "postgres" | "postgresql");
     // An @ in the path belongs to a password with an unescaped delimiter.
@@ -215,6 +222,10 @@ mod tests {
         for (url, shown) in [
             ("postgres://u@h/d", Some("postgres://u@h/d")),
             ("postgres://u:marker@h:5/d", Some("postgres://u:redacted@h:5/d")),
+            (
+                "postgres://u:marker@a:5,[::1]:6/d?target_session_attrs=read-write",
+                Some("postgres://u:redacted@a:5,[::1]:6/d?target_session_attrs=read-write"),
+            ),
             (
                 "postgres://h/d?user=u&password=marker",
                 Some("postgres://h/d?user=u&password=redacted"),

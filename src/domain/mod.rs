@@ -23,6 +23,7 @@ pub(crate) mod directory;
 pub(crate) mod encoding;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
+pub(crate) mod host_list;
 pub(crate) mod host_name;
 pub(crate) mod import_run;
 pub(crate) mod invalid_field;

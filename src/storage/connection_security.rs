@@ -14,12 +14,13 @@ pub(crate) struct ConnectionSecurity {
 }
 
 impl ConnectionSecurity {
-    /// The security of a connection with these options.
-    pub(super) fn of(options: &PgConnectOptions) -> Self {
-        Self {
-            is_local: options.get_socket().is_some() || is_local(options.get_host()),
-            verifies_server: matches!(options.get_ssl_mode(), PgSslMode::VerifyFull),
-        }
+    /// The security of a connection to any of these hosts: that of the worst.
+    pub(super) fn of_all(hosts: &[PgConnectOptions]) -> Self {
+        let is_local =
+            |host: &PgConnectOptions| host.get_socket().is_some() || is_local(host.get_host());
+        let verifies =
+            |host: &PgConnectOptions| matches!(host.get_ssl_mode(), PgSslMode::VerifyFull);
+        Self { is_local: hosts.iter().all(is_local), verifies_server: hosts.iter().all(verifies) }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     error::Error,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{
-    connection_generation, connection_security::ConnectionSecurity, error::StorageError, nodelay,
+    connection_generation, connection_security::ConnectionSecurity, error::StorageError,
+    hosts::Hosts, nodelay,
 };
 
 /// A connection that was idle for longer is checked before use.
@@ -62,12 +63,14 @@ impl Pooled {
 
 /// Opens connections, and checks them before reuse.
 pub(super) struct Connector {
-    /// The options of the URL.
-    pub(super) options: PgConnectOptions,
+    /// The servers of the URL, with its options.
+    pub(super) hosts: Hosts,
+    /// How the URL protects a connection to any of them.
+    pub(super) security: ConnectionSecurity,
     /// `None` when the URL names no files.
     pub(super) files: Option<ConnectionFilesSource>,
-    /// The options of the last connection that was opened with the files.
-    pub(super) last_good: RwLock<Option<PgConnectOptions>>,
+    /// The contents of the files with which the last connection was opened.
+    pub(super) last_good: RwLock<Option<Arc<ConnectionFiles>>>,
     /// The time limit for waiting for a lock.
     pub(super) lock_timeout: Duration,
     /// The time limit for a statement, and for an idle transaction.
@@ -75,33 +78,46 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Opens a connection. When the files are not usable, opens it with their last good contents:
-    /// a wrong file must not end a service whose former password is still valid. When those are
-    /// refused as well, the server may have changed the password between the two attempts.
+    /// Opens a connection to the primary server.
     async fn open(&self) -> Result<Pooled, StorageError> {
-        let error = match self.open_with_files().await {
-            Err(error) if error.concerns_credentials() => error,
-            opened => return opened,
-        };
-        let Some(former) = self.last_good() else { return Err(error) };
-        match self.open_with(&former).await {
-            Ok(opened) => Ok(opened),
-            Err(refused) if refused.concerns_credentials() => self.open_with_files().await,
-            Err(_) => Err(error),
-        }
+        self.hosts.open_any(|options| self.open_host(options)).await
     }
 
     /// Opens a connection with the present contents of the files.
     pub(super) async fn open_with_files(&self) -> Result<Pooled, StorageError> {
-        let Some(read) = &self.files else { return self.open_with(&self.options).await };
+        self.hosts.open_any(|options| self.open_host_with_files(options)).await
+    }
+
+    /// Opens a connection. When the files are not usable, opens it with their last good contents:
+    /// a wrong file must not end a service whose former password is still valid. When those are
+    /// refused as well, the server may have changed the password between the two attempts.
+    async fn open_host(&self, options: &PgConnectOptions) -> Result<Pooled, StorageError> {
+        let error = match self.open_host_with_files(options).await {
+            Err(error) if error.concerns_credentials() => error,
+            opened => return opened,
+        };
+        let Some(former) = self.last_good() else { return Err(error) };
+        match self.open_with(&with_files(options.clone(), &former)).await {
+            Ok(opened) => Ok(opened),
+            Err(refused) if refused.concerns_credentials() => {
+                self.open_host_with_files(options).await
+            }
+            Err(_) => Err(error),
+        }
+    }
+
+    async fn open_host_with_files(
+        &self,
+        options: &PgConnectOptions,
+    ) -> Result<Pooled, StorageError> {
+        let Some(read) = &self.files else { return self.open_with(options).await };
         let files = read().map_err(StorageError::NoCredentials)?;
-        let options = with_files(self.options.clone(), files);
-        let opened = self.open_with(&options).await?;
-        *self.last_good.write().unwrap_or_else(PoisonError::into_inner) = Some(options);
+        let opened = self.open_with(&with_files(options.clone(), &files)).await?;
+        *self.last_good.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(files));
         Ok(opened)
     }
 
-    fn last_good(&self) -> Option<PgConnectOptions> {
+    fn last_good(&self) -> Option<Arc<ConnectionFiles>> {
         self.last_good.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -110,37 +126,36 @@ impl Connector {
         let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
         let port = is_tcp.then(|| options.get_port());
         let connecting = nodelay::connect_with_nodelay(options.connect(), port);
-        let inner = connecting.await.map_err(StorageError::connecting)?;
-        let security = ConnectionSecurity::of(options);
-        let mut pooled = Pooled { inner, generation, security };
-        self.begin_session(&mut pooled.inner).await?;
-        pooled.check().await?;
-        Ok(pooled)
+        let mut inner = connecting.await.map_err(StorageError::connecting)?;
+        self.begin_session(&mut inner).await?;
+        Ok(Pooled { inner, generation, security: self.security })
     }
 
-    /// Sets the timeouts of the session. Connection poolers refuse them as startup parameters.
+    /// Sets the timeouts of the session, and fails unless the server accepts writes. Connection
+    /// poolers refuse timeouts as startup parameters.
     async fn begin_session(&self, connection: &mut PgConnection) -> Result<(), StorageError> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
-        sqlx::query!(
-            "SELECT set_config('lock_timeout', $1, false) AS lock,
-                    set_config('statement_timeout', $2, false) AS statement,
-                    set_config('idle_in_transaction_session_timeout', $2, false) AS idle",
+        let session = sqlx::query!(
+            r#"SELECT current_setting('transaction_read_only')::boolean AS "is_read_only!",
+                      set_config('lock_timeout', $1, false) AS lock,
+                      set_config('statement_timeout', $2, false) AS statement,
+                      set_config('idle_in_transaction_session_timeout', $2, false) AS idle"#,
             milliseconds(self.lock_timeout),
             milliseconds(self.statement_timeout),
         )
         .fetch_one(connection)
         .await?;
-        Ok(())
+        if session.is_read_only { Err(StorageError::ReadOnly) } else { Ok(()) }
     }
 }
 
-fn with_files(mut options: PgConnectOptions, files: ConnectionFiles) -> PgConnectOptions {
+fn with_files(mut options: PgConnectOptions, files: &ConnectionFiles) -> PgConnectOptions {
     let ConnectionFiles { password, root_certificate, client_certificate, client_key } = files;
     if let Some(password) = password {
         options = options.password(password.expose_secret());
     }
     if let Some(pem) = root_certificate {
-        options = options.ssl_root_cert_from_pem(pem);
+        options = options.ssl_root_cert_from_pem(pem.clone());
     }
     if let Some(pem) = client_certificate {
         options = options.ssl_client_cert_from_pem(pem);

@@ -3,13 +3,14 @@
 use std::{sync::RwLock, time::Duration};
 
 use secrecy::SecretString;
-use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator};
+use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator, postgres::PgConnectOptions};
 
 use super::{
     connections::Database,
     connector::{ConnectionFilesSource, Connector},
     database_url::DatabaseUrl,
     error::{StorageError, is_connection_failure},
+    hosts::Hosts,
 };
 
 /// The migrations of this binary. A database with newer migrations is accepted, because migrations
@@ -39,9 +40,15 @@ pub(crate) struct ConnectOptions<'settings> {
 /// # Errors
 /// [`StorageError::BadUrl`], or the reason why the connection failed.
 pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, StorageError> {
-    let connection = DatabaseUrl::parse(options.url).map_err(StorageError::BadUrl)?.options;
+    let DatabaseUrl { hosts, security, .. } =
+        DatabaseUrl::parse(options.url).map_err(StorageError::BadUrl)?;
+    // Connection poolers refuse other startup parameters.
+    let with_name = |host: PgConnectOptions| {
+        host.application_name("credential-keeper").extra_float_digits(None)
+    };
     let connector = Connector {
-        options: connection.application_name("credential-keeper").extra_float_digits(None),
+        hosts: Hosts::new(hosts.into_iter().map(with_name).collect(), options.acquire_timeout),
+        security,
         files: options.files,
         last_good: RwLock::default(),
         lock_timeout: options.lock_timeout,

@@ -3,13 +3,20 @@
 //! sqlx skips an unknown parameter with a warning, and interprets some parameters differently from
 //! libpq. The operator relies on every parameter in the URL, so these are errors here.
 
-use std::{net::IpAddr, path::PathBuf, str::FromStr};
+use std::{borrow::Cow, net::IpAddr, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use url::Url;
 
-use super::connection_security::ConnectionSecurity;
+use super::{
+    connection_security::ConnectionSecurity,
+    database_url_parameters::{
+        Parameters, SERVER_RULE, check_certificates, check_repetition, check_value, find,
+        parameters,
+    },
+};
+use crate::domain::host_list::HostList;
 
 /// Why a URL is refused. No variant contains a value of the URL.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,8 +25,8 @@ pub(crate) enum BadDatabaseUrl {
     NotPostgresql,
     #[error("contains a #; write %23 in a user name or password")]
     Fragment,
-    #[error("names several hosts; use one name that resolves to the primary server")]
-    SeveralHosts,
+    #[error("has an empty host in its list; write one host between two commas")]
+    EmptyHost,
     #[error("has an unknown parameter; write %3F for ? and %26 for & in a password")]
     UnknownParameter,
     #[error("has the parameter {0}, which this service ignores; remove it")]
@@ -36,7 +43,8 @@ pub(crate) enum BadDatabaseUrl {
 
 /// A valid database URL.
 pub(crate) struct DatabaseUrl {
-    pub(super) options: PgConnectOptions,
+    /// The options of each host, in the order of the URL.
+    pub(super) hosts: Vec<PgConnectOptions>,
     pub(crate) has_password: bool,
     /// The file of `sslrootcert`.
     pub(crate) root_certificate: Option<PathBuf>,
@@ -48,70 +56,6 @@ pub(crate) struct DatabaseUrl {
     pub(crate) security: ConnectionSecurity,
 }
 
-/// Parameters of libpq (PostgreSQL's manual, 34.1.2) that sqlx ignores or this service overwrites.
-const IGNORED: [&str; 36] = [
-    "application_name",
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "load_balance_hosts",
-    "max_protocol_version",
-    "min_protocol_version",
-    "passfile",
-    "replication",
-    "require_auth",
-    "requirepeer",
-    "requiressl",
-    "scram_client_key",
-    "scram_server_key",
-    "service",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrl",
-    "sslcrldir",
-    "sslkeylogfile",
-    "sslnegotiation",
-    "sslpassword",
-    "sslsni",
-    "target_session_attrs",
-    "tcp_user_timeout",
-];
-
-/// The parameters that sqlx 0.9 supports and this service does not overwrite, each with its
-/// aliases.
-const PARAMETERS: [(&str, &[&str]); 12] = [
-    ("sslmode", &["ssl-mode"]),
-    ("sslrootcert", &["ssl-root-cert", "ssl-ca"]),
-    ("sslcert", &["ssl-cert"]),
-    ("sslkey", &["ssl-key"]),
-    ("statement-cache-capacity", &[]),
-    ("host", &["hostaddr"]),
-    ("port", &[]),
-    ("dbname", &[]),
-    ("user", &[]),
-    ("password", &[]),
-    ("options", &[]),
-    ("options[…]", &[]),
-];
-
-/// Session parameters that this service sets from its own settings.
-const OWN_OPTIONS: [&str; 3] =
-    ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"];
-
-/// The parameters of a URL, each with its value.
-type Parameters = Vec<(&'static str, String)>;
-
 impl DatabaseUrl {
     /// Parses a URL.
     ///
@@ -119,125 +63,87 @@ impl DatabaseUrl {
     /// See [`BadDatabaseUrl`].
     pub(crate) fn parse(text: &SecretString) -> Result<Self, BadDatabaseUrl> {
         let text = text.expose_secret();
-        if has_several_hosts(text) {
-            return Err(BadDatabaseUrl::SeveralHosts);
-        }
-        let url = Url::parse(text).map_err(|_| BadDatabaseUrl::NotPostgresql)?;
-        if !matches!(url.scheme(), "postgres" | "postgresql") || url.cannot_be_a_base() {
-            return Err(BadDatabaseUrl::NotPostgresql);
-        }
-        if url.fragment().is_some() {
-            return Err(BadDatabaseUrl::Fragment);
-        }
-        let parameters = parameters(&url)?;
-        check_repetition(&url, &parameters)?;
-        parameters.iter().try_for_each(|(name, value)| check_value(name, value))?;
-        check_certificates(&parameters)?;
-        let options =
-            PgConnectOptions::from_str(text).map_err(|_| BadDatabaseUrl::NotPostgresql)?;
-        let options = without_brackets(options);
-        let file = |name| find(&parameters, name).filter(|value| !is_pem(value)).map(PathBuf::from);
-        Ok(Self {
-            security: ConnectionSecurity::of(&options),
-            options,
-            has_password: url.password().is_some() || find(&parameters, "password").is_some(),
+        let Some(list) = HostList::find(text).filter(HostList::is_several) else {
+            let (host, url) = parse_host(text)?;
+            return Ok(Self::of(vec![host], &url));
+        };
+        let (hosts, urls) = list
+            .hosts()
+            .map(|host| parse_listed(&list, host))
+            .collect::<Result<(Vec<_>, Vec<_>), _>>()?;
+        // They differ by their hosts only.
+        let url = urls.first().ok_or(BadDatabaseUrl::EmptyHost)?;
+        Ok(Self::of(hosts, url))
+    }
+
+    fn of(hosts: Vec<PgConnectOptions>, url: &ParsedUrl) -> Self {
+        let file =
+            |name| find(&url.parameters, name).filter(|value| !is_pem(value)).map(PathBuf::from);
+        Self {
+            security: ConnectionSecurity::of_all(&hosts),
+            hosts,
+            has_password: url.has_password || find(&url.parameters, "password").is_some(),
             root_certificate: file("sslrootcert"),
             client_certificate: file("sslcert"),
             client_key: file("sslkey"),
-        })
+        }
     }
 }
 
-/// True when the authority is a list of hosts, which libpq accepts.
-fn has_several_hosts(text: &str) -> bool {
-    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit('@').next().is_some_and(|hosts| hosts.contains(','))
+/// The parts of a URL that are the same for each of its hosts.
+struct ParsedUrl {
+    parameters: Parameters,
+    /// True when the authority contains a password.
+    has_password: bool,
 }
 
-/// The parameters of the URL under their canonical names.
-fn parameters(url: &Url) -> Result<Parameters, BadDatabaseUrl> {
-    let canonical = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
-        if name.starts_with("options[") && name.ends_with(']') {
-            return Ok(("options[…]", format!("{name}={value}")));
-        }
-        let known = PARAMETERS
-            .into_iter()
-            .find(|(first, others)| *first == name || others.contains(&name.as_ref()));
-        match known {
-            Some((first, _)) => Ok((first, value.into_owned())),
-            // An unknown name may be part of a password, so it is not shown.
-            None => Err(IGNORED
-                .into_iter()
-                .find(|known| *known == name)
-                .map_or(BadDatabaseUrl::UnknownParameter, BadDatabaseUrl::Ignored)),
-        }
-    };
-    url.query_pairs().map(canonical).collect()
-}
-
-fn find<'parameters>(parameters: &'parameters Parameters, name: &str) -> Option<&'parameters str> {
-    parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
-}
-
-/// Refuses duplicate values, because only one would be used. A host may be given in the authority
-/// and as a parameter if the parameter is the directory of a Unix socket: a URL with a user name
-/// needs an authority.
-fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
-    let in_authority = [
-        ("user", !url.username().is_empty()),
-        ("password", url.password().is_some()),
-        ("port", url.port().is_some()),
-        ("dbname", !url.path().trim_start_matches('/').is_empty()),
-    ];
-    let has_host = url.host_str().is_some_and(|host| !host.is_empty());
-    let mut pairs = url.query_pairs();
-    if has_host && pairs.any(|(name, value)| name == "host" && !value.starts_with('/')) {
+/// Parses a URL with one host of its list.
+fn parse_listed(
+    list: &HostList<'_>,
+    host: &str,
+) -> Result<(PgConnectOptions, ParsedUrl), BadDatabaseUrl> {
+    let is_empty = |host: &str| host.is_empty() || host.starts_with(':');
+    if is_empty(host.trim()) {
+        return Err(BadDatabaseUrl::EmptyHost);
+    }
+    let (options, url) = parse_host(&list.with_host(host))?;
+    // A parameter that names a host would replace each host of the list.
+    if find(&url.parameters, "host").is_some() {
         return Err(BadDatabaseUrl::Repeated("host"));
     }
-    for (name, _) in PARAMETERS {
-        let before = usize::from(in_authority.contains(&(name, true)));
-        let count = parameters.iter().filter(|(known, _)| *known == name).count();
-        if count + before > 1 && !name.starts_with("options") {
-            return Err(BadDatabaseUrl::Repeated(name));
-        }
-    }
-    Ok(())
+    Ok((options, url))
 }
 
-fn check_value(name: &'static str, value: &str) -> Result<(), BadDatabaseUrl> {
-    let is_ssl_mode = || {
-        let mode = PgSslMode::from_str(value);
-        // sqlx treats `allow` as `disable`.
-        mode.is_ok_and(|mode| !matches!(mode, PgSslMode::Allow))
-    };
-    let is_host = || !value.is_empty() && (value.starts_with('/') || !value.contains(','));
-    let (is_valid, requirement) = match name {
-        "sslmode" => {
-            (is_ssl_mode(), "it must be disable, prefer, require, verify-ca or verify-full")
-        }
-        "statement-cache-capacity" => (value.parse::<usize>().is_ok(), "it must be a number"),
-        "port" => (value.parse::<u16>().is_ok_and(|port| port > 0), "it must be a port"),
-        "host" => (is_host(), "it must be one host, or the directory of a socket"),
-        "options" | "options[…]" => (
-            !OWN_OPTIONS.iter().any(|option| value.contains(option)),
-            "set timeouts with database.lock_timeout_seconds and \
-             database.statement_timeout_seconds",
-        ),
-        _ => (!value.is_empty(), "it must not be empty"),
-    };
-    if is_valid { Ok(()) } else { Err(BadDatabaseUrl::InvalidValue { name, requirement }) }
+/// Parses a URL with one host.
+fn parse_host(text: &str) -> Result<(PgConnectOptions, ParsedUrl), BadDatabaseUrl> {
+    let mut url = Url::parse(text).map_err(|_| BadDatabaseUrl::NotPostgresql)?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") || url.cannot_be_a_base() {
+        return Err(BadDatabaseUrl::NotPostgresql);
+    }
+    if url.fragment().is_some() {
+        return Err(BadDatabaseUrl::Fragment);
+    }
+    let parameters = parameters(&url)?;
+    check_repetition(&url, &parameters)?;
+    parameters.iter().try_for_each(|(name, value)| check_value(name, value))?;
+    check_certificates(&parameters)?;
+    remove_server_rule(&mut url);
+    let options = PgConnectOptions::from_url(&url).map_err(|_| BadDatabaseUrl::NotPostgresql)?;
+    let has_password = url.password().is_some();
+    Ok((without_brackets(options), ParsedUrl { parameters, has_password }))
 }
 
-fn check_certificates(parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
-    let mode = find(parameters, "sslmode").unwrap_or_default().to_ascii_lowercase();
-    if find(parameters, "sslrootcert").is_some() && !mode.starts_with("verify-") {
-        return Err(BadDatabaseUrl::UnusedRootCertificate);
+/// Removes the parameter that sqlx does not know and would log.
+fn remove_server_rule(url: &mut Url) {
+    let is_other = |(name, _): &(Cow<'_, str>, Cow<'_, str>)| name != SERVER_RULE;
+    let others: Vec<_> = url.query_pairs().filter(is_other).map(into_owned).collect();
+    if others.len() < url.query_pairs().count() {
+        url.query_pairs_mut().clear().extend_pairs(others);
     }
-    if find(parameters, "sslcert").is_some() != find(parameters, "sslkey").is_some() {
-        return Err(BadDatabaseUrl::IncompleteClientCertificate);
-    }
-    Ok(())
+}
+
+fn into_owned((name, value): (Cow<'_, str>, Cow<'_, str>)) -> (String, String) {
+    (name.into_owned(), value.into_owned())
 }
 
 /// True for inline PEM: sqlx accepts it in place of a file name.
@@ -257,6 +163,8 @@ fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgSslMode;
+
     use super::*;
 
     fn parse(text: &str) -> Result<DatabaseUrl, BadDatabaseUrl> {
@@ -280,17 +188,20 @@ mod tests {
 
     #[test]
     fn ignored_parameters_are_refused_without_showing_their_values() {
-        let ignored = BadDatabaseUrl::Ignored("target_session_attrs");
         for (text, error) in [
             ("nonsense", BadDatabaseUrl::NotPostgresql),
             ("mysql://u@h/d", BadDatabaseUrl::NotPostgresql),
             ("postgres:keeper", BadDatabaseUrl::NotPostgresql),
             ("postgres://u:marker#more@h/d", BadDatabaseUrl::NotPostgresql),
             ("postgres://u@h/d#marker", BadDatabaseUrl::Fragment),
-            ("postgres://u@h1:5432,h2:5432/d", BadDatabaseUrl::SeveralHosts),
-            ("postgres://u@h1,h2/d", BadDatabaseUrl::SeveralHosts),
+            ("postgres://u@h1:5432,/d", BadDatabaseUrl::EmptyHost),
+            ("postgres://u@h1,:5432/d", BadDatabaseUrl::EmptyHost),
+            ("postgres://u@h1,,h2/d", BadDatabaseUrl::EmptyHost),
+            ("postgres://u@h1,h2:marker/d", BadDatabaseUrl::NotPostgresql),
+            ("postgres://u@h1,h2/d?host=/marker", BadDatabaseUrl::Repeated("host")),
+            ("postgres://u@h1,h2/d?hostaddr=::1", BadDatabaseUrl::Repeated("host")),
+            ("postgres://u@h1:1,h2/d?port=2", BadDatabaseUrl::Repeated("port")),
             ("postgres://u:12?marker@h/d", BadDatabaseUrl::UnknownParameter),
-            ("postgres://h/d?target_session_attrs=marker", ignored),
             ("postgres://h/d?connect_timeout=1", BadDatabaseUrl::Ignored("connect_timeout")),
             ("postgres://h/d?application_name=x", BadDatabaseUrl::Ignored("application_name")),
             ("postgres://u@h/d?user=v", BadDatabaseUrl::Repeated("user")),
@@ -316,6 +227,8 @@ mod tests {
             ("postgres://h/d?sslmode=marker", "sslmode"),
             ("postgres://h/d?port=marker", "port"),
             ("postgres:///d?host=h1,h2", "host"),
+            ("postgres://a,b/d?target_session_attrs=any", "target_session_attrs"),
+            ("postgres://a,b/d?target_session_attrs=marker", "target_session_attrs"),
             ("postgres://h/d?options=-c%20lock_timeout=1", "options"),
             ("postgres://h/d?options[statement_timeout]=1", "options[…]"),
             ("postgres://h?dbname=", "dbname"),
@@ -331,8 +244,34 @@ mod tests {
     #[test]
     fn the_brackets_of_an_ipv6_address_are_removed() {
         for text in ["postgres://u@[::1]:5433/d", "postgres://u@h/d?hostaddr=::1"] {
-            assert_eq!(parse(text).unwrap().options.get_host(), "::1", "{text}");
+            assert_eq!(parse(text).unwrap().hosts[0].get_host(), "::1", "{text}");
         }
+    }
+
+    #[test]
+    fn every_host_of_a_list_has_the_options_of_the_url() {
+        let url = parse(
+            "postgres://u:p@a:6432,b,[2001:db8::1]:5433/d?sslmode=verify-full\
+             &target_session_attrs=read-write&sslrootcert=/c%2Ba",
+        );
+        let url = url.unwrap();
+        let found: Vec<_> =
+            url.hosts.iter().map(|host| (host.get_host(), host.get_port())).collect();
+        assert_eq!(found, [("a", 6432), ("b", 5432), ("2001:db8::1", 5433)]);
+        for host in &url.hosts {
+            assert_eq!((host.get_username(), host.get_database()), ("u", Some("d")));
+            assert!(matches!(host.get_ssl_mode(), PgSslMode::VerifyFull));
+        }
+        assert!(url.has_password);
+        assert_eq!(url.root_certificate, Some(PathBuf::from("/c+a")));
+    }
+
+    #[test]
+    fn a_list_is_as_protected_as_its_worst_host() {
+        let is_local = |text| parse(text).unwrap().security.is_local;
+        assert!(is_local("postgres://u@localhost,[::1]:5433/d"));
+        assert!(!is_local("postgres://u@localhost,db.example/d"));
+        assert!(!is_local("postgres://u@db.example,localhost/d"));
     }
 
     #[test]

@@ -4,13 +4,19 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use secrecy::{ExposeSecret, SecretString};
 use url::{Url, form_urlencoded};
 
+use crate::domain::host_list::change_with_one_host;
+
 /// The parameter with the password.
 const PARAMETER: &str = "password";
 
 /// A database URL without its password, and the password. `None` for an invalid URL, or a password
 /// that is not UTF-8.
 pub(crate) fn split_password(url: &SecretString) -> Option<(String, Option<SecretString>)> {
-    let mut url = Url::parse(url.expose_secret()).ok()?;
+    change_with_one_host(url.expose_secret(), split_password_of_host)
+}
+
+fn split_password_of_host(url: &str) -> Option<(String, Option<SecretString>)> {
+    let mut url = Url::parse(url).ok()?;
     let mut password = None;
     if let Some(encoded) = url.password() {
         let decoded = percent_decode_str(encoded).decode_utf8().ok()?;
@@ -33,6 +39,11 @@ pub(crate) fn split_password(url: &SecretString) -> Option<(String, Option<Secre
 
 /// A database URL with a password. `None` for an invalid URL.
 pub(crate) fn join_password(url: &str, password: &SecretString) -> Option<SecretString> {
+    let join = |url: &str| Some((join_password_of_host(url, password)?, ()));
+    change_with_one_host(url, join).map(|(joined, ())| SecretString::from(joined))
+}
+
+fn join_password_of_host(url: &str, password: &SecretString) -> Option<String> {
     let mut url = Url::parse(url).ok()?;
     // `url` does not encode a percent sign.
     let encoded = utf8_percent_encode(password.expose_secret(), NON_ALPHANUMERIC).to_string();
@@ -40,7 +51,7 @@ pub(crate) fn join_password(url: &str, password: &SecretString) -> Option<Secret
     if url.set_password(Some(&encoded)).is_err() {
         url.query_pairs_mut().append_pair(PARAMETER, password.expose_secret());
     }
-    Some(SecretString::from(String::from(url)))
+    Some(url.into())
 }
 
 #[cfg(test)]
@@ -55,6 +66,7 @@ mod tests {
             "postgres://u@h:5433/d",
             "postgres://u@h/d?sslmode=verify-full",
             "postgres:///d?host=/run/postgresql&user=u",
+            "postgres://u@a:5432,b,[2001:db8::1]:5433/d?sslmode=verify-full",
         ] {
             let joined = join_password(url, &SecretString::from(secret)).unwrap();
             assert!(DatabaseUrl::parse(&joined).unwrap().has_password, "{url}");

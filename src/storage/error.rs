@@ -135,6 +135,15 @@ impl StorageError {
         }
     }
 
+    /// True when the server may accept writes within the time of a request: it is a standby that may
+    /// be promoted, or it starts.
+    pub(super) fn may_pass_soon(&self) -> bool {
+        match self {
+            Self::NoConnection(error) => has_code(error, &["57P03"]),
+            _ => matches!(self, Self::ReadOnly),
+        }
+    }
+
     /// True when a connection may succeed with another password or certificate.
     pub(super) fn concerns_credentials(&self) -> bool {
         match self {

@@ -69,6 +69,7 @@ mod routes;
 mod sealing;
 mod secret_files;
 mod sessions;
+mod several_hosts;
 mod soap;
 mod staleness;
 mod support;

@@ -24,6 +24,7 @@ mod raw_directory;
 mod server;
 mod slapd;
 mod soft_hsm;
+mod standby;
 mod terminal;
 mod test_app;
 
@@ -47,6 +48,7 @@ pub(crate) use self::{
     server::{Server, free_address, started},
     slapd::{BIND_PASSWORD, Slapd},
     soft_hsm::{PIN, SoftHsm},
+    standby::Standby,
     terminal::{Terminal, with_color_terminal},
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, client_builder, password_of},
 };

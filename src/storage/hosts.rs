@@ -1,0 +1,220 @@
+//! Opens a connection to the usable one among the hosts of `database.url` ([ADR
+//! 71](../../docs/adr/0071-several-hosts.md)).
+//!
+//! A host is usable when it accepts writes. The host of the last connection is tried first. The next
+//! one is tried when the attempt before it failed, or did not succeed within a short time: a host
+//! that swallows packets must not use up the time of a request. While a standby may be promoted, the
+//! hosts are tried again.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{connection_generation, connector::Pooled, error::StorageError};
+
+/// The longest time after which the next host is tried as well.
+const MAXIMUM_STAGGER: Duration = Duration::from_millis(250);
+
+/// The time between two attempts to connect to the same host, for all requests together.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// One host of the URL.
+struct Host {
+    options: PgConnectOptions,
+    /// Held while waiting for the next attempt.
+    retry_turn: Mutex<()>,
+}
+
+/// The hosts of `database.url`.
+pub(super) struct Hosts {
+    hosts: Vec<Host>,
+    /// The index of the host that accepted the last connection.
+    preferred: AtomicUsize,
+    /// The number of connections that were opened.
+    opened: AtomicU64,
+    acquire_timeout: Duration,
+}
+
+impl Hosts {
+    /// Connections to these hosts, each opened within `acquire_timeout`.
+    pub(super) fn new(options: Vec<PgConnectOptions>, acquire_timeout: Duration) -> Self {
+        let host = |options| Host { options, retry_turn: Mutex::default() };
+        Self {
+            hosts: options.into_iter().map(host).collect(),
+            preferred: AtomicUsize::default(),
+            opened: AtomicU64::default(),
+            acquire_timeout,
+        }
+    }
+
+    /// Opens a connection to the first usable host. `open` opens one with the options of a host, and
+    /// fails for a server that does not accept writes.
+    ///
+    /// # Errors
+    /// The error of the only host, or the one that tells most.
+    pub(super) async fn open_any<'hosts, Opening>(
+        &'hosts self,
+        open: impl Fn(&'hosts PgConnectOptions) -> Opening,
+    ) -> Result<Pooled, StorageError>
+    where
+        Opening: Future<Output = Result<Pooled, StorageError>>,
+    {
+        let result = match self.hosts.as_slice() {
+            [only] => open(&only.options).await.map_err(|error| self.failed(0, error)),
+            _ => self.race(open).await,
+        };
+        if result.is_ok() {
+            self.opened.fetch_add(1, Ordering::AcqRel);
+        }
+        result
+    }
+
+    async fn race<'hosts, Opening>(
+        &'hosts self,
+        open: impl Fn(&'hosts PgConnectOptions) -> Opening,
+    ) -> Result<Pooled, StorageError>
+    where
+        Opening: Future<Output = Result<Pooled, StorageError>>,
+    {
+        let end = Instant::now() + self.acquire_timeout.mul_f64(0.9);
+        let stagger = self.stagger();
+        let mut unstarted = self.by_preference();
+        let mut attempts = FuturesUnordered::new();
+        attempts.extend(unstarted.next().map(|index| self.attempt(index, false, &open)));
+        let mut failures = Failures::default();
+        loop {
+            let has_more = unstarted.len() > 0;
+            tokio::select! {
+                Some((index, result)) = attempts.next() => match result {
+                    Ok(opened) => return Ok(self.succeeded(index, opened)),
+                    Err(error) => failures.add(index, self.failed(index, error)),
+                },
+                () = sleep(stagger), if has_more => {},
+                () = sleep_until(end) => return Err(failures.into_most_telling()),
+                else => return Err(failures.into_most_telling()),
+            }
+            if let Some(index) = unstarted.next() {
+                attempts.push(self.attempt(index, false, &open));
+            } else if failures.may_pass() {
+                let again = failures.take_ended();
+                attempts.extend(again.into_iter().map(|index| self.attempt(index, true, &open)));
+            }
+        }
+    }
+
+    /// One attempt to connect to a host: now, or when it is its turn to be tried again.
+    async fn attempt<'hosts, Opening>(
+        &'hosts self,
+        index: usize,
+        is_repeated: bool,
+        open: &impl Fn(&'hosts PgConnectOptions) -> Opening,
+    ) -> (usize, Result<Pooled, StorageError>)
+    where
+        Opening: Future<Output = Result<Pooled, StorageError>>,
+    {
+        let Some(host) = self.hosts.get(index) else {
+            return (index, Err(StorageError::NoConnection(sqlx::Error::PoolClosed)));
+        };
+        if is_repeated {
+            self.wait_for_turn(host).await;
+        }
+        let timed_out = |_| Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
+        let opened = timeout(self.acquire_timeout / 2, open(&host.options)).await;
+        (index, opened.unwrap_or_else(timed_out))
+    }
+
+    /// Waits until the host may be tried again, at most until a connection was opened.
+    async fn wait_for_turn(&self, host: &Host) {
+        let before = self.opened.load(Ordering::Acquire);
+        let _turn = host.retry_turn.lock().await;
+        if self.opened.load(Ordering::Acquire) == before {
+            sleep(RETRY_DELAY).await;
+        }
+    }
+
+    /// The time after which the next host is tried. All of them start within half of the time limit.
+    fn stagger(&self) -> Duration {
+        let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        (self.acquire_timeout / 2 / count.max(1)).min(MAXIMUM_STAGGER)
+    }
+
+    /// The indexes of the hosts, the preferred one first.
+    fn by_preference(&self) -> std::vec::IntoIter<usize> {
+        let preferred = self.preferred.load(Ordering::Acquire);
+        let others = (0..self.hosts.len()).filter(|index| *index != preferred);
+        std::iter::once(preferred).chain(others).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Prefers the host. The connections to the former one are invalidated: it is down, cut off, or
+    /// no longer the primary server.
+    fn succeeded(&self, index: usize, mut opened: Pooled) -> Pooled {
+        if self.preferred.swap(index, Ordering::AcqRel) == index {
+            return opened;
+        }
+        let before = connection_generation::generation();
+        connection_generation::invalidate_all();
+        // Unless another one has invalidated it meanwhile.
+        if opened.generation == before {
+            opened.generation = before + 1;
+        }
+        tracing::warn!(host = index + 1, "another host of database.url is now the database server");
+        opened
+    }
+
+    /// Invalidates the connections to the preferred host if it no longer accepts writes.
+    fn failed(&self, index: usize, error: StorageError) -> StorageError {
+        let is_preferred = self.preferred.load(Ordering::Acquire) == index;
+        if is_preferred && matches!(error, StorageError::ReadOnly) {
+            connection_generation::invalidate_all();
+        }
+        error
+    }
+}
+
+/// The last error of each host that was tried.
+#[derive(Default)]
+struct Failures {
+    errors: Vec<(usize, StorageError)>,
+    /// The hosts without a current attempt.
+    ended: Vec<usize>,
+}
+
+impl Failures {
+    fn add(&mut self, index: usize, error: StorageError) {
+        self.errors.retain(|(other, _)| *other != index);
+        self.errors.push((index, error));
+        self.ended.push(index);
+    }
+
+    /// True when a host may become usable within the time of a request: it is a standby, or starts.
+    fn may_pass(&self) -> bool {
+        self.errors.iter().any(|(_, error)| error.may_pass_soon())
+    }
+
+    fn take_ended(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The error that tells most: the others follow from a server that is down or not the primary.
+    fn into_most_telling(self) -> StorageError {
+        let rank = |error: &StorageError| match error {
+            error if error.is_too_many_connections() => 4,
+            error if error.concerns_credentials() => 3,
+            StorageError::ReadOnly => 1,
+            error if error.is_transient() => 0,
+            _ => 2,
+        };
+        let errors = self.errors.into_iter().map(|(_, error)| error);
+        let telling = errors.max_by_key(rank);
+        telling.unwrap_or(StorageError::NoConnection(sqlx::Error::PoolTimedOut))
+    }
+}
