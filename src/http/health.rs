@@ -9,7 +9,7 @@ use actix_web::{
 };
 
 use super::{route::answering, state::HttpState};
-use crate::service::operations::instance::Instance;
+use crate::service::operations::instance::{Instance, Readiness};
 
 /// Registers the health routes.
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -35,7 +35,11 @@ async fn ready(state: Data<HttpState>) -> HttpResponse {
         .service
         .run(|instance: Arc<Instance>| async move { instance.check_readiness().await });
     match readiness.await {
-        Ok(Ok(())) => respond(HttpResponse::Ok(), "ready\n"),
+        Ok(Ok(Readiness::Full)) => respond(HttpResponse::Ok(), "ready\n"),
+        Ok(Ok(Readiness::WithoutStandby)) => {
+            tracing::warn!("changes wait for a synchronous standby of the database server");
+            respond(HttpResponse::Ok(), "ready; changes wait for a synchronous standby\n")
+        }
         Ok(Err(reason)) => {
             tracing::warn!(error = &reason as &dyn std::error::Error, "this instance is not ready");
             respond(HttpResponse::ServiceUnavailable(), &format!("not ready: {reason}\n"))

@@ -111,7 +111,7 @@ pub(crate) fn build(
         open_activity(&parts, settings, &anchors);
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let instance = Instance {
-        database: parts.database(),
+        database: parts.database().for_logins(),
         hashing: parts.hashing(),
         keyring: parts.keyring(),
         activity,
@@ -173,7 +173,7 @@ impl Authentication {
             access_tokens: access_tokens(settings),
         });
         let passwords = Arc::new(PasswordAuthenticator {
-            database: parts.database(),
+            database: parts.database().for_logins(),
             keyring: parts.keyring(),
             hashing: parts.hashing(),
             types: Arc::clone(&parts.types),
@@ -185,14 +185,14 @@ impl Authentication {
             directory: deciders.directory,
         });
         let sessions = Arc::new(SessionAuthenticator {
-            database: parts.database(),
+            database: parts.database().for_logins(),
             keyring: parts.keyring(),
             installation,
             issued: Arc::clone(&issued),
             admissions: admissions.clone(),
         });
         let issuer_tokens = IssuerTokenAuthenticator {
-            database: parts.database(),
+            database: parts.database().for_logins(),
             keyring: parts.keyring(),
             issuers,
             key_sets: KeySets::new().map_err(StartError::client)?,
@@ -208,12 +208,12 @@ impl Authentication {
             applications: Arc::clone(&parts.applications),
             passwords: Arc::clone(&passwords),
             tickets: TicketAuthenticator {
-                database: parts.database(),
+                database: parts.database().for_logins(),
                 issued: Arc::clone(&issued),
                 admissions: admissions.clone(),
             },
             bearer: BearerAuthenticator {
-                database: parts.database(),
+                database: parts.database().for_logins(),
                 tokens: Arc::clone(&tokens),
                 issued: Arc::clone(&issued),
                 issuer_tokens,
@@ -263,7 +263,7 @@ fn services(
         requirements: saving.requirements,
     });
     let tickets = Arc::new(Tickets {
-        database: parts.database(),
+        database: parts.database().for_logins(),
         transactions: parts.transactions(),
         issued: Arc::clone(&issued),
         maximum_per_user: settings.tickets.maximum_per_user,

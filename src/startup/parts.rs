@@ -72,7 +72,7 @@ impl Parts {
             reloads: Arc::default(),
             valid_from: IssuedValidFrom::default(),
             throttling: Arc::new(Throttling {
-                database: database.clone(),
+                database: database.for_logins(),
                 keyring: keyring.clone(),
                 limits: attempt_limits(settings),
                 metrics: Arc::clone(&metrics),

@@ -145,11 +145,16 @@ pub(crate) async fn count_known_attempt(
 ) -> Result<Vec<ReservedType>, StorageError> {
     sqlx::query_as!(
         ReservedRow,
-        "INSERT INTO authentication_attempts AS a
+        "WITH commit_mode AS (
+             SELECT set_config('synchronous_commit', 'local', true)
+             WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+         )
+         INSERT INTO authentication_attempts AS a
              (user_id, credential_type, failures, counted_secrets, throttle_failures,
               throttle_secrets, throttled_at)
          SELECT $1, asked.name, 1, ARRAY[$3::bytea], 0, '{}', $5
          FROM unnest($2::text[]) AS asked(name)
+         WHERE (SELECT count(*) FROM commit_mode) >= 0
          ORDER BY asked.name COLLATE \"C\"
          ON CONFLICT (user_id, credential_type) DO UPDATE SET
              failures = CASE WHEN a.failures >= $4 THEN $4 + 1

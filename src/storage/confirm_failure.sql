@@ -5,9 +5,15 @@
 -- lockout only.
 --
 -- Lock order: authentication_attempts by type, then known_addresses, then address_failures.
-WITH locked AS (
+-- Commits without waiting for a standby (docs/adr/0072-poolers-and-standbys.md).
+WITH commit_mode AS (
+    SELECT set_config('synchronous_commit', 'local', true)
+    WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+),
+locked AS (
     SELECT 1 FROM authentication_attempts
-    WHERE user_id = $1 ORDER BY credential_type COLLATE "C" FOR UPDATE
+    WHERE user_id = $1 AND (SELECT count(*) FROM commit_mode) >= 0
+    ORDER BY credential_type COLLATE "C" FOR UPDATE
 ),
 confirmed AS (
     UPDATE authentication_attempts AS a

@@ -22,8 +22,11 @@ use tokio::{
 };
 
 use super::{
-    connection_generation, connection_security::ConnectionSecurity, connector::Connector,
+    connection_generation,
+    connection_security::ConnectionSecurity,
+    connector::Connector,
     error::StorageError,
+    unanswered,
 };
 
 /// A connection that was idle for longer is closed.
@@ -53,6 +56,17 @@ pub struct Database {
     withheld: Arc<AtomicUsize>,
     maximum: usize,
     acquire_timeout: Duration,
+    /// One permit for each connection that may be in use for other purposes than logins. `None`: this
+    /// is the view of the logins.
+    shares: Option<Arc<Semaphore>>,
+}
+
+/// What a connection in use keeps others from.
+struct Permits {
+    /// Returned after the connection.
+    connection: OwnedSemaphorePermit,
+    /// `None` for a login.
+    share: Option<OwnedSemaphorePermit>,
 }
 
 /// The numbers of connections.
@@ -84,7 +98,14 @@ impl Database {
                 StorageError::NoConnection(sqlx::Error::Configuration(error.into()))
             })?;
         let (permits, withheld) = (Arc::new(Semaphore::new(maximum)), Arc::default());
-        Ok(Self { pool, permits, withheld, maximum, acquire_timeout })
+        let shares = Some(Arc::new(Semaphore::new(maximum - reserved_for_logins(maximum))));
+        Ok(Self { pool, permits, withheld, maximum, acquire_timeout, shares })
+    }
+
+    /// The same pool for logins. A part of its connections is reserved for them: a change can wait
+    /// for a standby that is gone.
+    pub(crate) fn for_logins(&self) -> Self {
+        Self { shares: None, ..self.clone() }
     }
 
     /// Acquires a connection. When the server has too many connections, waits for an open one.
@@ -97,12 +118,17 @@ impl Database {
     }
 
     async fn acquire(&self) -> Result<Connection, StorageError> {
+        let closed = |_| StorageError::NoConnection(sqlx::Error::PoolClosed);
+        let share = match &self.shares {
+            Some(shares) => Some(Arc::clone(shares).acquire_owned().await.map_err(closed)?),
+            None => None,
+        };
         loop {
-            let closed = |_| StorageError::NoConnection(sqlx::Error::PoolClosed);
             let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
             match self.pool.get().await {
                 Ok(object) => {
-                    return Ok(Connection { held: Some((object, permit)), is_beginning: false });
+                    let permits = Permits { connection: permit, share };
+                    return Ok(Connection { held: Some((object, permits)), is_beginning: false });
                 }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
                     self.reduce_limit(permit).await;
@@ -214,8 +240,8 @@ impl Database {
 /// A connection in use. When it is dropped, it is checked in the background, which also rolls back
 /// an open transaction and waits for the statement of a canceled request.
 pub(crate) struct Connection {
-    /// `None` only after it was returned. The permit is returned after the connection.
-    held: Option<(Object<Connector>, OwnedSemaphorePermit)>,
+    /// `None` only after it was returned. The permits are returned after the connection.
+    held: Option<(Object<Connector>, Permits)>,
     /// True while a transaction begins and sqlx does not know about it yet. If the connection were
     /// reused after a drop at that point, its next writes would be lost in the open transaction.
     is_beginning: bool,
@@ -226,7 +252,7 @@ impl Connection {
     pub(super) async fn close(mut self) -> Result<(), StorageError> {
         match self.held.take() {
             None => Ok(()),
-            Some((held, _permit)) => Ok(Object::take(held).inner.close().await?),
+            Some((held, _permits)) => Ok(Object::take(held).inner.close().await?),
         }
     }
 
@@ -255,7 +281,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some((mut held, permit)) = self.held.take() else { return };
+        let Some((mut held, permits)) = self.held.take() else { return };
         let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_beginning) else {
             drop(Object::take(held));
             return;
@@ -265,18 +291,30 @@ impl Drop for Connection {
             return;
         }
         runtime.spawn(async move {
-            let checked = tokio::time::timeout(CHECK_TIMEOUT, held.check()).await;
-            let timed_out = || Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
-            if let Err(error) = checked.unwrap_or_else(|_| timed_out()) {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "a database connection was lost");
-                drop(Object::take(held));
-            } else {
-                drop(held);
+            match tokio::time::timeout(CHECK_TIMEOUT, held.check()).await {
+                Ok(Ok(())) => drop(held),
+                Ok(Err(error)) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "a database connection was lost");
+                    drop(Object::take(held));
+                }
+                Err(_) => {
+                    tracing::warn!(
+                        "a database connection is closed: its last statement takes long"
+                    );
+                    let Permits { connection, share } = permits;
+                    let unanswered = Object::take(held);
+                    drop(connection);
+                    unanswered::wait(unanswered, share).await;
+                }
             }
-            drop(permit);
         });
     }
+}
+
+/// The number of connections that only logins use.
+fn reserved_for_logins(maximum: usize) -> usize {
+    if maximum > 1 { (maximum / 4).max(1) } else { 0 }
 }
 
 impl Deref for Connection {

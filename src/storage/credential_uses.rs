@@ -33,7 +33,11 @@ pub(crate) async fn record(
     let schemes: Vec<_> = uses.iter().map(|used| used.scheme.to_owned()).collect();
     let addresses: Vec<_> = uses.iter().map(|used| used.address.clone()).collect();
     sqlx::query!(
-        "WITH used AS (
+        "WITH commit_mode AS (
+             SELECT set_config('synchronous_commit', 'local', true)
+             WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+         ),
+         used AS (
              SELECT DISTINCT ON (user_id, credential_type) *
              FROM UNNEST($1::int[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[],
                          $6::text[])
@@ -43,7 +47,8 @@ pub(crate) async fn record(
          free AS (
              SELECT c.user_id, c.credential_type, u.at, u.scheme, u.address
              FROM credentials c JOIN used u USING (user_id, credential_type, version)
-             WHERE c.last_used_at IS NULL OR c.last_used_at < u.at - $7::interval
+             WHERE (c.last_used_at IS NULL OR c.last_used_at < u.at - $7::interval)
+               AND (SELECT count(*) FROM commit_mode) >= 0
              FOR NO KEY UPDATE OF c SKIP LOCKED
          )
          UPDATE credentials c

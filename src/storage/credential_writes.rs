@@ -170,11 +170,15 @@ pub(crate) async fn replace_hash(
 ) -> Result<bool, StorageError> {
     let parameter = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let done = sqlx::query!(
-        "UPDATE credentials
+        "WITH commit_mode AS (
+             SELECT set_config('synchronous_commit', 'local', true)
+             WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+         )
+         UPDATE credentials
          SET hash_scheme = 'argon2id', sealed_hash = $6, key_id = $7, hash_memory_kib = $8, hash_iterations = $9,
              hash_parallelism = $10
          WHERE user_id = $1 AND credential_type = $2 AND version = $3 AND key_id = $4
-           AND sealed_hash = $5",
+           AND sealed_hash = $5 AND (SELECT count(*) FROM commit_mode) >= 0",
         new.row.user_id.as_i32(),
         new.row.credential_type,
         new.row.version,

@@ -46,6 +46,25 @@ pub(crate) async fn server(connection: &mut PgConnection) -> Result<ServerFacts,
     Ok(facts)
 }
 
+/// True when a commit of this role has waited for a synchronous standby for more than a second.
+///
+/// # Errors
+/// When the query fails.
+pub(crate) async fn has_waiting_commits(
+    connection: &mut PgConnection,
+) -> Result<bool, StorageError> {
+    let has_waiting = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM pg_stat_activity
+               WHERE usename = current_user AND wait_event = 'SyncRep'
+                 AND query_start < clock_timestamp() - interval '1 second'
+           ) AS "has_waiting!""#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(has_waiting)
+}
+
 /// Facts about the contents of the database. Reading them scans tables.
 #[derive(Debug)]
 pub(crate) struct ContentFacts {

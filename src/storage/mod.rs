@@ -44,6 +44,7 @@ pub(crate) mod role_powers;
 pub(crate) mod role_privileges;
 mod roles;
 pub(crate) mod tickets;
+mod unanswered;
 pub(crate) mod untrusted_credentials;
 mod user_heads;
 pub(crate) mod user_list;

@@ -10,13 +10,19 @@
 --
 -- $7 has the end of the delay by the number of failures beyond the first one that delays. It is computed
 -- by the caller: an upsert on a distributed table must not add an interval to a timestamp.
-WITH reserved AS (
+-- Commits without waiting for a standby (docs/adr/0072-poolers-and-standbys.md).
+WITH commit_mode AS (
+    SELECT set_config('synchronous_commit', 'local', true)
+    WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+),
+reserved AS (
     INSERT INTO authentication_attempts AS a
         (user_id, credential_type, failures, counted_secrets, throttle_failures, throttle_secrets,
          throttled_at, next_allowed_at)
     SELECT $1, asked.name, 1, ARRAY[$3::bytea], 1, ARRAY[$3], $5::timestamptz,
            CASE WHEN $6 > 1 THEN NULL ELSE ($7::timestamptz[])[1] END
     FROM unnest($2::text[]) AS asked(name)
+    WHERE (SELECT count(*) FROM commit_mode) >= 0
     ORDER BY asked.name COLLATE "C"
     ON CONFLICT (user_id, credential_type) DO UPDATE SET
         failures = CASE WHEN a.failures >= $8 THEN $8 + 1

@@ -2,7 +2,12 @@
 -- condition of the update admits the attempt, under the lock of the row that counts it.
 --
 -- Lock order: known_addresses, then address_failures.
-WITH reserved AS (
+-- Commits without waiting for a standby (docs/adr/0072-poolers-and-standbys.md).
+WITH commit_mode AS (
+    SELECT set_config('synchronous_commit', 'local', true)
+    WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+),
+reserved AS (
     UPDATE known_addresses AS k
     SET failures = CASE WHEN $3 = ANY(k.counted_secrets) THEN k.failures
                         WHEN k.last_failed_at IS NULL OR k.last_failed_at <= $6 THEN 1
@@ -12,6 +17,7 @@ WITH reserved AS (
         last_failed_at = CASE WHEN $3 = ANY(k.counted_secrets) THEN k.last_failed_at ELSE $4 END
     WHERE user_id = $1 AND address_digest = $2 AND last_succeeded_at IS NOT NULL
       AND (failures < $5 OR last_failed_at <= $6)
+      AND (SELECT count(*) FROM commit_mode) >= 0
     RETURNING k.failures, k.last_failed_at
 ),
 copied AS (

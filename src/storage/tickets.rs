@@ -185,7 +185,10 @@ pub(crate) async fn insert(
     maximum: i64,
 ) -> Result<i64, StorageError> {
     let ended = sqlx::query_scalar!(
-        r#"WITH surplus AS (
+        r#"WITH commit_mode AS (
+               SELECT set_config('synchronous_commit', 'local', true)
+               WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+           ), surplus AS (
                DELETE FROM tickets WHERE user_id = $1 AND digest IN (
                    SELECT digest FROM tickets WHERE user_id = $1 AND kind = $8
                    ORDER BY expires_at > $5 DESC, created_at DESC, digest OFFSET $7
@@ -196,7 +199,8 @@ pub(crate) async fn insert(
                    user_id, digest, session_epoch, auth_time, created_at, expires_at, kind,
                    address, device
                )
-               VALUES ($1, $2, $3, $4, $5, $6, $8, $9, $10)
+               SELECT $1, $2, $3, $4, $5, $6, $8, $9, $10
+               WHERE (SELECT count(*) FROM commit_mode) >= 0
            )
            SELECT count(*) FILTER (WHERE is_valid) AS "ended!" FROM surplus"#,
         row.user_id.as_i32(),
@@ -225,9 +229,14 @@ pub(crate) async fn renew(
     renewal: &TicketRenewal<'_>,
 ) -> Result<(), StorageError> {
     sqlx::query!(
-        "UPDATE tickets SET digest = $4, expires_at = $5, last_used_at = $6, last_used_address = $7
+        "WITH commit_mode AS (
+             SELECT set_config('synchronous_commit', 'local', true)
+             WHERE current_setting('synchronous_commit') NOT IN ('local', 'off')
+         )
+         UPDATE tickets SET digest = $4, expires_at = $5, last_used_at = $6, last_used_address = $7
          WHERE user_id = $1 AND digest = $2 AND expires_at = $3
-           AND coalesce(last_used_at, created_at) = $8",
+           AND coalesce(last_used_at, created_at) = $8
+           AND (SELECT count(*) FROM commit_mode) >= 0",
         user_id.as_i32(),
         before.digest,
         before.expires_at,

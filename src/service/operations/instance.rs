@@ -15,8 +15,16 @@ use crate::{
         activity::report::Activity, directory::search::DirectorySearch,
         import::jobs::metrics::ImportMetrics, mail::metrics::MailMetrics,
     },
-    storage::{self, Database, StorageError},
+    storage::{self, Database, StorageError, diagnostics},
 };
+
+/// What an instance that is ready can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Full,
+    /// Logins work, but changes wait for a synchronous standby.
+    WithoutStandby,
+}
 
 /// The reason why an instance is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +56,16 @@ impl Instance {
     ///
     /// # Errors
     /// See [`NotReady`].
-    pub(crate) async fn check_readiness(&self) -> Result<(), NotReady> {
+    pub(crate) async fn check_readiness(&self) -> Result<Readiness, NotReady> {
         self.database.require_writable().await?;
         match storage::pending_migrations(&self.database).await? {
-            0 => Ok(()),
-            pending => Err(NotReady::PendingMigrations(pending)),
+            0 => {}
+            pending => return Err(NotReady::PendingMigrations(pending)),
         }
+        let mut connection = self.database.connection().await?;
+        let has_waiting = diagnostics::has_waiting_commits(&mut connection).await?;
+        connection.release();
+        Ok(if has_waiting { Readiness::WithoutStandby } else { Readiness::Full })
     }
 
     /// Encodes all metrics; see [`encode_metrics`].

@@ -60,6 +60,22 @@ impl PrivateServer {
         }
     }
 
+    /// Changes a setting of the server, and waits until it is in force.
+    pub(crate) async fn set(&self, name: &str, value: &str) {
+        self.execute(&format!("ALTER SYSTEM SET {name} = '{value}'")).await;
+        self.execute("SELECT pg_reload_conf()").await;
+        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
+        let mut current = String::new();
+        while current != value {
+            current = sqlx::query_scalar("SELECT current_setting($1)")
+                .bind(name)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// Terminates the sessions of a role.
     pub(crate) async fn end_sessions_of(&self, role: &str) {
         self.execute(&format!(
