@@ -91,6 +91,8 @@ pub(crate) struct DatabaseSettings {
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Duration,
+    /// True: a connection pooler in transaction mode is between the service and PostgreSQL.
+    pub(crate) transaction_pooling: bool,
     /// The maximum time that `serve` and `migrate` wait for a database that is not ready.
     pub(crate) startup_wait: Duration,
     pub(crate) migrate_on_start: bool,
@@ -315,6 +317,7 @@ impl DatabaseSettings {
             lock_timeout: reader.seconds("database.lock_timeout_seconds"),
             statement_timeout: reader.seconds("database.statement_timeout_seconds"),
             startup_wait: reader.seconds("database.startup_wait_seconds"),
+            transaction_pooling: reader.get("database.transaction_pooling"),
             migrate_on_start: reader.get("database.migrate_on_start"),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     clock,
     configuration::{Problems, Settings},
     storage::{
-        self, ConnectOptions, Database,
+        self, ConnectOptions, Database, Timeouts,
         installation::{self, InstallationKind},
     },
     telemetry::error_chain,
@@ -37,7 +37,7 @@ pub(crate) async fn connect_when_ready(
     loop {
         let error = match connect(settings).await {
             Err(StartError::Database(error)) if error.is_transient() => error,
-            result => return result,
+            result => return require_usable_sessions(settings, result?).await,
         };
         if Instant::now() >= until {
             return Err(StartError::DatabaseNotReady { wait, source: error });
@@ -48,6 +48,15 @@ pub(crate) async fn connect_when_ready(
         }
         tokio::time::sleep(RETRY_DELAY).await;
     }
+}
+
+async fn require_usable_sessions(
+    settings: &Settings,
+    database: Database,
+) -> Result<Database, StartError> {
+    let transaction_pooling = settings.database.transaction_pooling;
+    storage::require_usable_sessions(&database, transaction_pooling).await?;
+    Ok(database)
 }
 
 /// Opens the database of the settings and establishes a first connection.
@@ -67,8 +76,8 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
         files: DatabaseFiles::of(settings).map(files_source),
         maximum_connections: settings.maximum_connections,
         acquire_timeout: settings.acquire_timeout,
-        lock_timeout: settings.lock_timeout,
-        statement_timeout: settings.statement_timeout,
+        timeouts: Timeouts { lock: settings.lock_timeout, statement: settings.statement_timeout },
+        transaction_pooling: settings.transaction_pooling,
     };
     Ok(storage::connect(options).await?)
 }
@@ -90,6 +99,13 @@ pub(crate) async fn migrate(
     database: &Database,
     kind: InstallationKind,
 ) -> Result<(), StartError> {
+    if settings.database.transaction_pooling {
+        return Err(StartError::Setting(
+            "database.transaction_pooling: migrations need their own session; run `migrate` with a \
+             database.url that leads directly to PostgreSQL, and without database.transaction_pooling"
+                .to_owned(),
+        ));
+    }
     require_roles_of_migrate(settings, database).await?;
     require_kind(database, kind).await?;
     storage::migrate(database).await?;

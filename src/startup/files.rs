@@ -99,6 +99,11 @@ pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
                     "contains a password, and database.password_file is set; remove either one";
                 problems.push(problem("database.url", reason));
             }
+            if url.has_options && settings.database.transaction_pooling {
+                let reason = "contains options of the session, which a connection pooler in \
+                              transaction mode does not keep; use ALTER ROLE … SET instead";
+                problems.push(problem("database.url", reason));
+            }
             let certificates = url.root_certificate.iter().chain(&url.client_certificate);
             let unreadable = certificates.filter_map(|file| require_readable(file).err());
             let insecure = url.client_key.iter().filter_map(|file| secret_file::open(file).err());

@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     connection_generation,
     connection_security::ConnectionSecurity,
-    connector::Connector,
+    connector::{Connector, Timeouts},
     error::StorageError,
     unanswered,
 };
@@ -161,6 +161,11 @@ impl Database {
         // There is no open connection to wait for, or others are connecting right now.
         drop(permit);
         tokio::time::sleep(RETRY_DELAY).await;
+    }
+
+    /// The time limits that the server should enforce.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.pool.manager().timeouts
     }
 
     /// Checks that the server accepts writes.

@@ -71,10 +71,18 @@ pub(super) struct Connector {
     pub(super) files: Option<ConnectionFilesSource>,
     /// The contents of the files with which the last connection was opened.
     pub(super) last_good: RwLock<Option<Arc<ConnectionFiles>>>,
-    /// The time limit for waiting for a lock.
-    pub(super) lock_timeout: Duration,
-    /// The time limit for a statement, and for an idle transaction.
-    pub(super) statement_timeout: Duration,
+    pub(super) timeouts: Timeouts,
+    /// True when a session belongs to a transaction only, so that its settings cannot be changed.
+    pub(super) transaction_pooling: bool,
+}
+
+/// The time limits that the server enforces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// For waiting for a lock.
+    pub(crate) lock: Duration,
+    /// For a statement, and for an idle transaction.
+    pub(crate) statement: Duration,
 }
 
 impl Connector {
@@ -127,25 +135,31 @@ impl Connector {
         let port = is_tcp.then(|| options.get_port());
         let connecting = nodelay::connect_with_nodelay(options.connect(), port);
         let mut inner = connecting.await.map_err(StorageError::connecting)?;
-        self.begin_session(&mut inner).await?;
+        if self.begin_session(&mut inner).await.map_err(StorageError::of_first_statement)? {
+            return Err(StorageError::ReadOnly);
+        }
         Ok(Pooled { inner, generation, security: self.security })
     }
 
-    /// Sets the timeouts of the session, and fails unless the server accepts writes. Connection
+    /// Sets the timeouts of the session, and returns whether the server is read-only. Connection
     /// poolers refuse timeouts as startup parameters.
-    async fn begin_session(&self, connection: &mut PgConnection) -> Result<(), StorageError> {
+    async fn begin_session(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        if self.transaction_pooling {
+            let is_read_only = sqlx::query_scalar!("SHOW transaction_read_only");
+            return Ok(is_read_only.fetch_one(connection).await?.as_deref() == Some("on"));
+        }
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let session = sqlx::query!(
             r#"SELECT current_setting('transaction_read_only')::boolean AS "is_read_only!",
                       set_config('lock_timeout', $1, false) AS lock,
                       set_config('statement_timeout', $2, false) AS statement,
                       set_config('idle_in_transaction_session_timeout', $2, false) AS idle"#,
-            milliseconds(self.lock_timeout),
-            milliseconds(self.statement_timeout),
+            milliseconds(self.timeouts.lock),
+            milliseconds(self.timeouts.statement),
         )
         .fetch_one(connection)
         .await?;
-        if session.is_read_only { Err(StorageError::ReadOnly) } else { Ok(()) }
+        Ok(session.is_read_only)
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator, postgres::PgC
 
 use super::{
     connections::Database,
-    connector::{ConnectionFilesSource, Connector},
+    connector::{ConnectionFilesSource, Connector, Timeouts},
     database_url::DatabaseUrl,
     error::{StorageError, is_connection_failure},
     hosts::Hosts,
@@ -29,10 +29,9 @@ pub(crate) struct ConnectOptions<'settings> {
     pub(crate) maximum_connections: u32,
     /// The time limit for getting a connection.
     pub(crate) acquire_timeout: Duration,
-    /// The time limit for waiting for a lock.
-    pub(crate) lock_timeout: Duration,
-    /// The time limit for a statement, and for an idle transaction.
-    pub(crate) statement_timeout: Duration,
+    pub(crate) timeouts: Timeouts,
+    /// True behind a connection pooler in transaction mode.
+    pub(crate) transaction_pooling: bool,
 }
 
 /// Opens the database and its first connection.
@@ -51,12 +50,60 @@ pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, Sto
         security,
         files: options.files,
         last_good: RwLock::default(),
-        lock_timeout: options.lock_timeout,
-        statement_timeout: options.statement_timeout,
+        timeouts: options.timeouts,
+        transaction_pooling: options.transaction_pooling,
     };
     let database = Database::new(connector, options.maximum_connections, options.acquire_timeout)?;
     database.connection().await?.release();
     Ok(database)
+}
+
+/// Fails when a connection pooler in transaction mode is between this service and the server, and
+/// the settings do not say so, or it does not support prepared statements.
+///
+/// # Errors
+/// [`StorageError::SharedSession`], or when a query fails.
+pub(crate) async fn require_usable_sessions(
+    database: &Database,
+    transaction_pooling: bool,
+) -> Result<(), StorageError> {
+    // Two connections are needed to tell.
+    if database.counts().maximum < 2 {
+        return Ok(());
+    }
+    match shares_sessions(database).await {
+        Ok(shares) if shares && !transaction_pooling => Err(StorageError::SharedSession),
+        Ok(_) => Ok(()),
+        // A prepared statement of one connection was that of the other.
+        Err(error) if error.is_retryable() => Err(StorageError::SharedSession),
+        Err(error) => Err(error),
+    }
+}
+
+/// True when two connections use one session of the server, or one connection uses several.
+async fn shares_sessions(database: &Database) -> Result<bool, StorageError> {
+    let database = database.for_logins();
+    let (mut one, mut other) = (database.connection().await?, database.connection().await?);
+    let before = (session(&mut one).await?, session(&mut other).await?);
+    if before.0 == before.1 {
+        return Ok(true);
+    }
+    // A pooler that prefers sessions used last, or least recently, now exchanges the two.
+    let mut first = one.begin().await?;
+    session(&mut first).await?;
+    let mut second = other.begin().await?;
+    session(&mut second).await?;
+    first.commit().await?;
+    second.commit().await?;
+    let after = (session(&mut one).await?, session(&mut other).await?);
+    one.release();
+    other.release();
+    Ok(before != after)
+}
+
+/// The process of the server that executes this statement.
+async fn session(connection: &mut PgConnection) -> Result<i32, StorageError> {
+    Ok(sqlx::query_scalar!(r#"SELECT pg_backend_pid() AS "pid!""#).fetch_one(connection).await?)
 }
 
 /// Applies the pending migrations.

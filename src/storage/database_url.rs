@@ -46,6 +46,8 @@ pub(crate) struct DatabaseUrl {
     /// The options of each host, in the order of the URL.
     pub(super) hosts: Vec<PgConnectOptions>,
     pub(crate) has_password: bool,
+    /// True when the URL sets options of the session.
+    pub(crate) has_options: bool,
     /// The file of `sslrootcert`.
     pub(crate) root_certificate: Option<PathBuf>,
     /// The file of `sslcert`.
@@ -82,6 +84,7 @@ impl DatabaseUrl {
         Self {
             security: ConnectionSecurity::of_all(&hosts),
             hosts,
+            has_options: url.parameters.iter().any(|(name, _)| name.starts_with("options")),
             has_password: url.has_password || find(&url.parameters, "password").is_some(),
             root_certificate: file("sslrootcert"),
             client_certificate: file("sslcert"),
@@ -282,6 +285,8 @@ mod tests {
         assert_eq!(url.root_certificate, Some(PathBuf::from("/ca")));
         assert_eq!(url.client_certificate, Some(PathBuf::from("/c")));
         assert_eq!(url.client_key, Some(PathBuf::from("/k")));
-        assert!(!parse("postgres://u@h/d").unwrap().has_password);
+        let plain = parse("postgres://u@h/d").unwrap();
+        assert!(!plain.has_password && !plain.has_options);
+        assert!(parse("postgres://u@h/d?options[a]=b").unwrap().has_options);
     }
 }

@@ -18,6 +18,14 @@ pub(crate) struct ServerFacts {
     pub(crate) is_encrypted: bool,
     /// True when an acknowledged commit survives a crash.
     pub(crate) is_durable: bool,
+    /// True when a commit waits for a standby.
+    pub(crate) is_synchronous: bool,
+    /// Milliseconds; 0: no limit.
+    pub(crate) lock_timeout: i64,
+    /// Milliseconds; 0: no limit.
+    pub(crate) statement_timeout: i64,
+    /// Milliseconds that a transaction may be idle; 0: no limit.
+    pub(crate) idle_timeout: i64,
     /// The newest migration that is applied.
     pub(crate) schema_version: i64,
     /// True for the database of a demo, with published passwords.
@@ -36,6 +44,15 @@ pub(crate) async fn server(connection: &mut PgConnection) -> Result<ServerFacts,
                       AS "is_encrypted!",
                   current_setting('fsync')::bool AND current_setting('full_page_writes')::bool
                       AND current_setting('synchronous_commit') <> 'off' AS "is_durable!",
+                  current_setting('synchronous_standby_names') <> ''
+                      AND current_setting('synchronous_commit') NOT IN ('local', 'off')
+                      AS "is_synchronous!",
+                  (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout')
+                      AS "lock_timeout!",
+                  (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout')
+                      AS "statement_timeout!",
+                  (SELECT setting::bigint FROM pg_settings
+                   WHERE name = 'idle_in_transaction_session_timeout') AS "idle_timeout!",
                   coalesce((SELECT max(version) FROM _sqlx_migrations WHERE success), 0)
                       AS "schema_version!",
                   EXISTS (SELECT 1 FROM installation WHERE kind = 'development')

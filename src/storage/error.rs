@@ -13,6 +13,13 @@ pub(crate) enum StorageError {
     /// The server is a standby or read-only; nothing was done.
     #[error("the database server is read-only")]
     ReadOnly,
+    /// Sessions are shared by a connection pooler; nothing was done.
+    #[error(
+        "a connection pooler in transaction mode shares the sessions of the database; use its session \
+         mode, or PgBouncer 1.21 or newer with max_prepared_statements and \
+         database.transaction_pooling = true"
+    )]
+    SharedSession,
     /// A file with the password or a certificate cannot be read; nothing was done.
     #[error("failed to read the database credentials")]
     NoCredentials(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -73,6 +80,9 @@ const TRANSIENT: [&str; 2] = ["57P", "53"];
 /// prepared statements.
 const STALE_CONNECTION: [&str; 3] = ["25006", "26000", "42P05"];
 
+/// SQLSTATEs of prepared statements that a connection pooler has mixed up.
+const MIXED_UP_STATEMENTS: [&str; 2] = ["26000", "42P05"];
+
 /// The SQLSTATE and the message of a prepared statement whose tables were changed since.
 const STALE_PLAN: (&str, &str) = ("0A000", "cached plan");
 
@@ -89,6 +99,7 @@ impl StorageError {
             Self::ConnectionLost(error) => Self::OutcomeUnknown(error),
             Self::NoConnection(_)
             | Self::ReadOnly
+            | Self::SharedSession
             | Self::NoCredentials(_)
             | Self::NotExecuted(_)
             | Self::Busy(_)
@@ -123,7 +134,8 @@ impl StorageError {
                 matches!(error, sqlx::Error::PoolTimedOut) || has_code(error, &TRANSIENT)
             }
             Self::ReadOnly | Self::ConnectionLost(_) => true,
-            Self::NoCredentials(_)
+            Self::SharedSession
+            | Self::NoCredentials(_)
             | Self::NotExecuted(_)
             | Self::Busy(_)
             | Self::OutcomeUnknown(_)
@@ -154,6 +166,7 @@ impl StorageError {
             }
             Self::NoConnection(error) => has_code(error, &["28"]),
             Self::ReadOnly
+            | Self::SharedSession
             | Self::NotExecuted(_)
             | Self::ConnectionLost(_)
             | Self::Busy(_)
@@ -164,6 +177,12 @@ impl StorageError {
             | Self::BadUrl(_)
             | Self::Refused(_) => false,
         }
+    }
+
+    /// The error of the first statement of a connection. A prepared statement of another connection
+    /// shows that both share a session of the server.
+    pub(super) fn of_first_statement(error: sqlx::Error) -> Self {
+        if has_code(&error, &MIXED_UP_STATEMENTS) { Self::SharedSession } else { error.into() }
     }
 
     /// True when the server has reached its connection limit.

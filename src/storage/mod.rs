@@ -55,10 +55,10 @@ pub use self::connections::Database;
 pub(crate) use self::{
     connection_security::ConnectionSecurity,
     connections::ConnectionCounts,
-    connector::{ConnectionFiles, ConnectionFilesSource},
+    connector::{ConnectionFiles, ConnectionFilesSource, Timeouts},
     database::{
         ConnectOptions, begin_snapshot, commit, compare_migrations, connect, migrate,
-        pending_migrations,
+        pending_migrations, require_usable_sessions,
     },
     database_url::DatabaseUrl,
     database_url_password::{join_password, split_password},

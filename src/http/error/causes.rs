@@ -25,6 +25,7 @@ impl From<StorageError> for ApiError {
         let kind = match &error {
             StorageError::NoConnection(_)
             | StorageError::ReadOnly
+            | StorageError::SharedSession
             | StorageError::NoCredentials(_)
             | StorageError::NotExecuted(_)
             | StorageError::ConnectionLost(_) => ErrorKind::DatabaseUnavailable,

@@ -12,7 +12,7 @@ use crate::{
     },
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     storage::{
-        ConnectionSecurity, Database, StorageError, credentials,
+        ConnectionSecurity, Database, StorageError, Timeouts, credentials,
         diagnostics::{self, ContentFacts, ServerFacts},
         keys::{self, KnownKey},
     },
@@ -24,6 +24,8 @@ pub(crate) struct ServerReport {
     /// When the facts were read, by the clock of the service.
     pub(crate) read_at: OffsetDateTime,
     pub(crate) connection_security: ConnectionSecurity,
+    /// The timeouts of the settings.
+    pub(crate) timeouts: Timeouts,
     /// The keys that the database was written with.
     pub(crate) keys: Vec<KnownKey>,
     /// When the writing key was first used.
@@ -75,6 +77,7 @@ impl Diagnostics {
             facts,
             read_at,
             connection_security,
+            timeouts: self.database.timeouts(),
             keys,
             key_first_used_at,
             is_key_backed_up,

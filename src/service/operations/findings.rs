@@ -6,6 +6,7 @@ use super::{
     diagnostics::{DiagnosticReport, ServerReport},
     finding::Finding,
 };
+use crate::storage::Timeouts;
 
 /// The oldest supported PostgreSQL, as `server_version_num`.
 const SERVER_VERSION: i32 = 150_000;
@@ -53,6 +54,19 @@ pub(crate) fn check_server(report: &ServerReport) -> Vec<Finding> {
             facts.is_durable,
             "enable fsync, full_page_writes and synchronous_commit",
         ),
+        Finding::advice(
+            "durability",
+            "committed changes survive the loss of the PostgreSQL server",
+            facts.is_synchronous,
+            "replication is asynchronous, or there is none: a failover can lose the last changes; set \
+             synchronous_standby_names on the server",
+        ),
+        Finding::new(
+            "ASVS 13.2.6",
+            "the server enforces the timeouts of the settings",
+            has_timeouts(report),
+            &timeouts_to_set(report.timeouts),
+        ),
         Finding::new(
             "ASVS 16.2.2",
             "the clocks of the service and the database agree",
@@ -83,6 +97,28 @@ fn check_key_backup(report: &ServerReport) -> Finding {
         "a copy of the writing key is confirmed",
         report.is_key_backed_up || report.facts.is_development,
         "copy the keyring to another place, and run `keys confirm-backup` with the copy",
+    )
+}
+
+/// True when each timeout of the session is set, and not longer than that of the settings. Behind a
+/// connection pooler, the service does not set them itself, or the pooler gives it another session.
+fn has_timeouts(report: &ServerReport) -> bool {
+    let ServerReport { facts, timeouts, .. } = report;
+    let is_set = |milliseconds: i64, limit: std::time::Duration| {
+        u128::try_from(milliseconds).is_ok_and(|set| set > 0 && set <= limit.as_millis())
+    };
+    is_set(facts.lock_timeout, timeouts.lock)
+        && is_set(facts.statement_timeout, timeouts.statement)
+        && is_set(facts.idle_timeout, timeouts.statement)
+}
+
+/// The next step when the server enforces other timeouts.
+fn timeouts_to_set(timeouts: Timeouts) -> String {
+    let (lock, statement) = (timeouts.lock.as_millis(), timeouts.statement.as_millis());
+    format!(
+        "for the role of database.url, run ALTER ROLE … SET lock_timeout = {lock}, … SET \
+         statement_timeout = {statement} and … SET idle_in_transaction_session_timeout = {statement} \
+         (milliseconds), and reconnect the pooler (RECONNECT)"
     )
 }
 

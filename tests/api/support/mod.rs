@@ -19,6 +19,7 @@ mod key_server;
 mod mail_server;
 mod old_system;
 mod open_bao;
+mod pgbouncer;
 mod private_server;
 mod raw_directory;
 mod server;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     mail_server::{MAIL_LOGIN, MAIL_PASSWORD, MailServer, converse, raw_mail_server},
     old_system::{OldSystem, Reply, http_reply, late, old_password, verify_by_name},
     open_bao::OpenBao,
+    pgbouncer::{PgBouncer, installed_pgbouncer, newer_pgbouncer, role_timeouts},
     private_server::PrivateServer,
     raw_directory::{
         BIND, EXTENDED, RawDirectory, SEARCH, done, element, entry, message, page_done, result,
