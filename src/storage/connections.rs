@@ -113,11 +113,20 @@ impl Database {
     /// # Errors
     /// When no connection is available within the time limit.
     pub(crate) async fn connection(&self) -> Result<Connection, StorageError> {
-        let acquired = tokio::time::timeout(self.acquire_timeout, self.acquire()).await;
-        acquired.unwrap_or(Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
+        let mut refusal = None;
+        let acquiring = self.acquire(&mut refusal);
+        if let Ok(acquired) = tokio::time::timeout(self.acquire_timeout, acquiring).await {
+            return acquired;
+        }
+        Err(refusal.unwrap_or(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
     }
 
-    async fn acquire(&self) -> Result<Connection, StorageError> {
+    /// Acquires a connection. `refusal` is the reason for the present wait, if the server has too
+    /// many connections.
+    async fn acquire(
+        &self,
+        refusal: &mut Option<StorageError>,
+    ) -> Result<Connection, StorageError> {
         let closed = |_| StorageError::NoConnection(sqlx::Error::PoolClosed);
         let share = match &self.shares {
             Some(shares) => Some(Arc::clone(shares).acquire_owned().await.map_err(closed)?),
@@ -131,6 +140,7 @@ impl Database {
                     return Ok(Connection { held: Some((object, permits)), is_beginning: false });
                 }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
+                    *refusal = Some(error);
                     self.reduce_limit(permit).await;
                 }
                 Err(PoolError::Backend(error)) => return Err(error),
@@ -296,7 +306,15 @@ impl Drop for Connection {
             return;
         }
         runtime.spawn(async move {
-            match tokio::time::timeout(CHECK_TIMEOUT, held.check()).await {
+            let generation = held.generation;
+            let checked = tokio::select! {
+                checked = tokio::time::timeout(CHECK_TIMEOUT, held.check()) => checked,
+                // Another one was found dead: a request may open a new one in place of this one.
+                () = connection_generation::invalidated(generation) => {
+                    Ok(Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
+                }
+            };
+            match checked {
                 Ok(Ok(())) => drop(held),
                 Ok(Err(error)) => {
                     let error = &error as &dyn std::error::Error;

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{
     connection_generation, connection_security::ConnectionSecurity, error::StorageError,
-    hosts::Hosts, nodelay,
+    hosts::Hosts, socket_options,
 };
 
 /// A connection that was idle for longer is checked before use.
@@ -49,6 +49,17 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
+    /// Like [`Self::check`], within a time limit. A server that does not answer in time has lost this
+    /// connection, and probably every other one: all are replaced, so that no request waits for the
+    /// next one. Where the guess is wrong, it costs new connections.
+    pub(super) async fn check_within(&mut self, limit: Duration) -> Result<(), StorageError> {
+        let Ok(checked) = tokio::time::timeout(limit, self.check()).await else {
+            connection_generation::invalidate_all();
+            return Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
+        };
+        checked
+    }
+
     /// Fails unless the connection works and the server accepts writes.
     pub(super) async fn check(&mut self) -> Result<(), StorageError> {
         let is_read_only =
@@ -71,6 +82,8 @@ pub(super) struct Connector {
     pub(super) files: Option<ConnectionFilesSource>,
     /// The contents of the files with which the last connection was opened.
     pub(super) last_good: RwLock<Option<Arc<ConnectionFiles>>>,
+    /// The time limit for checking an idle connection before use.
+    pub(super) check_timeout: Duration,
     pub(super) timeouts: Timeouts,
     /// True when a session belongs to a transaction only, so that its settings cannot be changed.
     pub(super) transaction_pooling: bool,
@@ -133,7 +146,7 @@ impl Connector {
         let generation = connection_generation::generation();
         let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
         let port = is_tcp.then(|| options.get_port());
-        let connecting = nodelay::connect_with_nodelay(options.connect(), port);
+        let connecting = socket_options::connect_with_options(options.connect(), port);
         let mut inner = connecting.await.map_err(StorageError::connecting)?;
         if self.begin_session(&mut inner).await.map_err(StorageError::of_first_statement)? {
             return Err(StorageError::ReadOnly);
@@ -201,7 +214,7 @@ impl Manager for Connector {
             return Err(RecycleError::message("it was invalidated"));
         }
         if metrics.last_used() > UNCHECKED_IDLE {
-            Box::pin(connection.check()).await?;
+            Box::pin(connection.check_within(self.check_timeout)).await?;
         }
         Ok(())
     }

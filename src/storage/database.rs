@@ -34,6 +34,10 @@ pub(crate) struct ConnectOptions<'settings> {
     pub(crate) transaction_pooling: bool,
 }
 
+/// The time limit for checking an idle connection before use, so that a request can still open a new
+/// one. Half of the time for a connection, if that is shorter.
+const REUSE_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Opens the database and its first connection.
 ///
 /// # Errors
@@ -50,6 +54,7 @@ pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, Sto
         security,
         files: options.files,
         last_good: RwLock::default(),
+        check_timeout: REUSE_CHECK_TIMEOUT.min(options.acquire_timeout / 2),
         timeouts: options.timeouts,
         transaction_pooling: options.transaction_pooling,
     };

@@ -8,7 +8,7 @@ use super::{connection_generation, database_url::BadDatabaseUrl};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StorageError {
     /// No connection, or none within the time limit; nothing was done.
-    #[error("the database cannot be reached")]
+    #[error("{}", no_connection(.0))]
     NoConnection(#[source] sqlx::Error),
     /// The server is a standby or read-only; nothing was done.
     #[error("the database server is read-only")]
@@ -75,6 +75,19 @@ const SERVER_STATE: [&str; 14] = [
 /// SQLSTATE classes of a server that refuses connections for now: starting up, or too many
 /// connections.
 const TRANSIENT: [&str; 2] = ["57P", "53"];
+
+/// SQLSTATEs and classes of a refused connection, with the reason that readiness and the log give:
+/// invalid authorization, unknown database, no privilege to connect, too many connections, other
+/// insufficient resources, cannot connect now, and other shutdowns.
+const REFUSED: [(&str, &str); 7] = [
+    ("28", "the database server refused the role or its password"),
+    ("3D", "the database does not exist"),
+    ("42501", "the role may not connect to the database"),
+    ("53300", "the database server has too many connections"),
+    ("53", "the database server has not enough memory or disk space"),
+    ("57P03", "the database server is starting, stopping or in recovery"),
+    ("57P", "the database server is stopping"),
+];
 
 /// SQLSTATEs of a stale connection: it leads to a standby, or a connection pooler has mixed up its
 /// prepared statements.
@@ -217,6 +230,15 @@ impl From<sqlx::Error> for StorageError {
     }
 }
 
+/// Why there is no connection, without a part of the URL.
+fn no_connection(error: &sqlx::Error) -> &'static str {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return "timed out waiting for a database connection";
+    }
+    let refused = REFUSED.iter().find(|(code, _)| has_code(error, &[code]));
+    refused.map_or("the database cannot be reached", |(_, reason)| *reason)
+}
+
 /// True when the connection was lost.
 pub(super) fn is_connection_failure(error: &sqlx::Error) -> bool {
     if error.as_database_error().is_some() {
@@ -316,6 +338,27 @@ mod tests {
         for code in ["42601", "22001", "0A000"] {
             assert!(matches!(server_error(code, ""), StorageError::Refused(_)), "{code}");
         }
+    }
+
+    #[test]
+    fn a_refused_connection_has_a_reason_without_the_text_of_the_server() {
+        for (code, reason) in [
+            ("28P01", "refused the role or its password"),
+            ("28000", "refused the role or its password"),
+            ("3D000", "does not exist"),
+            ("42501", "may not connect"),
+            ("53300", "too many connections"),
+            ("53200", "not enough memory or disk space"),
+            ("57P03", "starting, stopping or in recovery"),
+            ("57P01", "stopping"),
+            ("08001", "cannot be reached"),
+        ] {
+            let error = sqlx::Error::Database(Box::new(ServerError(code, "secret")));
+            let text = StorageError::connecting(error).to_string();
+            assert!(text.contains(reason) && !text.contains("secret"), "{code}: {text}");
+        }
+        let late = StorageError::NoConnection(sqlx::Error::PoolTimedOut).to_string();
+        assert_eq!(late, "timed out waiting for a database connection");
     }
 
     #[test]

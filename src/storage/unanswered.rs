@@ -10,21 +10,13 @@ use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 
 use super::{connection_generation, connector::Pooled};
 
-/// How often to look for an invalidation.
-const POLL: Duration = Duration::from_millis(200);
-
 /// The longest wait. By then, the system has found out that a server is gone.
 const MAXIMUM_WAIT: Duration = Duration::from_mins(15);
 
 /// Keeps a share of the connections until the server has answered, or connections are invalidated: then
 /// this server is not the primary server any longer.
 pub(super) async fn wait(mut connection: Pooled, share: Option<OwnedSemaphorePermit>) {
-    let generation = connection.generation;
-    let invalidated = async {
-        while connection_generation::generation() == generation {
-            sleep(POLL).await;
-        }
-    };
+    let invalidated = connection_generation::invalidated(connection.generation);
     tokio::select! {
         _ = connection.check() => {}
         () = invalidated => {}

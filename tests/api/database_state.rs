@@ -4,8 +4,11 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use futures_util::future::join_all;
+use sqlx::PgPool;
 
-use crate::support::{Answer, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, TestApp};
+use crate::support::{
+    Answer, DatabaseProxy, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, TestApp,
+};
 
 fn assert_unavailable(answer: &Answer) {
     answer.assert_refused(503, "SoServiceUnavailableException", "database_unavailable");
@@ -103,11 +106,53 @@ async fn requests_queue_for_few_connections_and_a_new_password_is_read_at_once()
     postgres.end_sessions_of("service").await;
     assert_unavailable(&app.save(&administrator, PLAIN.0, "", "meanwhile").await);
     let (status, reason) = readiness(&app).await;
-    assert_eq!((status, reason.as_str()), (503, "not ready: the database cannot be reached\n"));
+    assert_eq!(
+        (status, reason.as_str()),
+        (503, "not ready: the database server refused the role or its password\n")
+    );
     fs::set_permissions(&password, PermissionsExt::from_mode(0o600)).unwrap();
     fs::write(&password, "second\n").unwrap();
     app.save(&administrator, PLAIN.0, "", "afterwards").await.assert_saved();
     assert_eq!(readiness(&app).await.0, 200);
     drop(app);
     postgres.stop().await;
+}
+
+#[sqlx::test]
+async fn half_open_connections_cost_one_check_and_no_request(pool: PgPool) {
+    let proxy = DatabaseProxy::start(&pool).await;
+    let variables = [("KEEPER__DATABASE__URL", proxy.url.as_str())];
+    let app = TestApp::spawn_with(pool, &variables, "").await;
+    let administrator = app.administrator();
+    let token =
+        crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
+    // Sessions that wait for a lock, so that each has a connection of its own.
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::raw_sql("SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let saves = (0..8).map(|number| {
+        let (app, token) = (&app, &token);
+        async move { app.save(token, PLAIN.0, "", &format!("value {number}")).await }
+    });
+    let release = async {
+        app.wait_for_blocked_sessions(8).await;
+        held.rollback().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(join_all(saves), release);
+    for answer in answers {
+        answer.assert_saved();
+    }
+    // A connection that was idle for a second is checked before use.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let open = proxy.swallow_open_connections();
+    assert!(open >= 8, "{open}");
+    for number in 0..8 {
+        app.save(&token, PLAIN.0, "", &format!("afterwards {number}")).await.assert_saved();
+        assert_eq!(readiness(&app).await.0, 200);
+    }
+    // One by a request, and at most one by work in the background at the same moment.
+    let checked = proxy.swallowed();
+    assert!((1..=2).contains(&checked), "{checked} of {open} connections were checked");
 }

@@ -1,10 +1,13 @@
-//! Sets `TCP_NODELAY` on connections to PostgreSQL.
+//! Sets the options of the TCP sockets to PostgreSQL: no delay, and limits for a silent peer.
 //!
-//! sqlx 0.9.0 does not set it, and exposes neither its socket nor an option for it. Without it, a
-//! message that is written in two parts (a TLS handshake, COPY) waits 40 ms for a delayed
-//! acknowledgement. This module duplicates a descriptor by its number, without unsafe code: it
-//! sends the descriptor to itself (`unix(7)`, `SCM_RIGHTS`). The duplicate refers to the same
-//! socket ([ADR 34](../../docs/adr/0034-tcp-nodelay.md)).
+//! sqlx 0.9.0 does not set them, and exposes neither its socket nor options for it. Without
+//! `TCP_NODELAY`, a message that is written in two parts (a TLS handshake, COPY) waits 40 ms for a
+//! delayed acknowledgement. Without a limit for what the peer does not acknowledge, a statement on
+//! a connection whose packets are lost waits for the time limit of its request.
+//!
+//! This module duplicates a descriptor by its number, without unsafe code: it sends the descriptor
+//! to itself (`unix(7)`, `SCM_RIGHTS`). The duplicate refers to the same socket
+//! ([ADR 34](../../docs/adr/0034-tcp-nodelay.md)).
 
 use std::{
     collections::BTreeSet,
@@ -15,6 +18,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     pin::pin,
+    time::Duration,
 };
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -22,17 +26,28 @@ use rustix::{
     fs::Dir,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags,
-        SocketType, getpeername, recvmsg, socketpair, sockopt::set_tcp_nodelay,
+        SocketType, getpeername, recvmsg, socketpair, sockopt,
     },
 };
 
 /// The open descriptors of this process.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// Awaits `connecting` and sets `TCP_NODELAY` on the TCP socket to `port` that it opens, before the
-/// first write. Sockets that are opened at the same time also get the option, which is harmless.
+/// How long the peer may leave sent data, or a probe of a silent connection, without an
+/// acknowledgement (`TCP_USER_TIMEOUT`). The system resends a lost packet four times in that time.
+/// It does not limit a statement: a busy server acknowledges while it works.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a connection is silent before the system probes it.
+const PROBE_IDLE: Duration = Duration::from_secs(5);
+
+/// The time between two probes.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Awaits `connecting` and sets the options on the TCP socket to `port` that it opens, before the
+/// first write. Sockets that are opened at the same time also get `TCP_NODELAY`, which is harmless.
 /// `port` is `None` when the connection does not use TCP.
-pub(super) async fn connect_with_nodelay<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
+pub(super) async fn connect_with_options<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
     let mut connecting = pin!(connecting);
     let mut pending = port;
     poll_fn(move |context| {
@@ -41,10 +56,13 @@ pub(super) async fn connect_with_nodelay<F: Future>(connecting: F, port: Option<
         let polled = connecting.as_mut().poll(context);
         if let (Some(before), Some(now)) = (before, descriptors()) {
             let copies = now.difference(&before).filter_map(|descriptor| duplicate(*descriptor));
-            // The call fails on other descriptors than TCP sockets.
-            let mut set = copies.filter(|copy| set_tcp_nodelay(copy, true).is_ok());
-            if set.any(|copy| peer_port(&copy) == Some(port)) {
-                pending = None;
+            for copy in copies {
+                let peer = peer_port(&copy);
+                // The calls fail on other descriptors than TCP sockets.
+                let _ = set_options(&copy, peer.is_none_or(|peer| peer == port));
+                if peer == Some(port) {
+                    pending = None;
+                }
             }
         }
         polled
@@ -52,7 +70,21 @@ pub(super) async fn connect_with_nodelay<F: Future>(connecting: F, port: Option<
     .await
 }
 
-/// The port that a socket is connected or connecting to.
+/// Sets the options. The limits are only for a connection to the database: they would end one to a
+/// slow client.
+fn set_options(socket: &OwnedFd, may_be_database: bool) -> rustix::io::Result<()> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    if !may_be_database {
+        return Ok(());
+    }
+    let limit = u32::try_from(UNACKNOWLEDGED_LIMIT.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(socket, limit)?;
+    sockopt::set_tcp_keepidle(socket, PROBE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, PROBE_INTERVAL)?;
+    sockopt::set_socket_keepalive(socket, true)
+}
+
+/// The port that a socket is connected to; `None` while it is connecting.
 fn peer_port(socket: &OwnedFd) -> Option<u16> {
     let peer = getpeername(socket).ok()??;
     SocketAddr::try_from(peer).ok().map(|peer| peer.port())
@@ -94,14 +126,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_new_socket_has_nodelay() {
+    async fn a_new_socket_has_the_options() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let delayed = TcpStream::connect(address).await.unwrap();
         assert!(!delayed.nodelay().unwrap(), "the system default");
         let port = Some(address.port());
-        let prompt = connect_with_nodelay(TcpStream::connect(address), port).await.unwrap();
+        let prompt = connect_with_options(TcpStream::connect(address), port).await.unwrap();
         assert!(prompt.nodelay().unwrap());
+        assert_eq!(sockopt::tcp_user_timeout(&prompt).unwrap(), 3000);
+        assert!(sockopt::socket_keepalive(&prompt).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&prompt).unwrap(), PROBE_IDLE);
+        assert_eq!(sockopt::tcp_keepintvl(&prompt).unwrap(), PROBE_INTERVAL);
         assert!(!delayed.nodelay().unwrap(), "earlier sockets are unchanged");
     }
 
@@ -111,7 +147,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let before = descriptors().unwrap().len();
         for _ in 0..20 {
-            drop(connect_with_nodelay(TcpStream::connect(address), Some(0)).await.unwrap());
+            drop(connect_with_options(TcpStream::connect(address), Some(0)).await.unwrap());
         }
         let after = descriptors().unwrap().len();
         assert!(after <= before + 2, "{after} and {before}");
