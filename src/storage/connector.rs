@@ -49,6 +49,20 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
+    /// A new connection. If it leads to another server, those to the former one are invalidated: it is
+    /// down, cut off, or no longer the primary server.
+    fn of_server((mut opened, is_another): (Self, bool)) -> Self {
+        if is_another {
+            let before = connection_generation::generation();
+            connection_generation::invalidate_all();
+            // Unless another one has invalidated it meanwhile.
+            if opened.generation == before {
+                opened.generation = before + 1;
+            }
+        }
+        opened
+    }
+
     /// Like [`Self::check`], within a time limit. A server that does not answer in time has lost this
     /// connection, and probably every other one: all are replaced, so that no request waits for the
     /// next one. Where the guess is wrong, it costs new connections.
@@ -101,12 +115,14 @@ pub(crate) struct Timeouts {
 impl Connector {
     /// Opens a connection to the primary server.
     async fn open(&self) -> Result<Pooled, StorageError> {
-        self.hosts.open_any(|options| self.open_host(options)).await
+        let opened = self.hosts.open_any(|options| self.open_host(options)).await?;
+        Ok(Pooled::of_server(opened))
     }
 
     /// Opens a connection with the present contents of the files.
     pub(super) async fn open_with_files(&self) -> Result<Pooled, StorageError> {
-        self.hosts.open_any(|options| self.open_host_with_files(options)).await
+        let opened = self.hosts.open_any(|options| self.open_host_with_files(options)).await?;
+        Ok(Pooled::of_server(opened))
     }
 
     /// Opens a connection. When the files are not usable, opens it with their last good contents:

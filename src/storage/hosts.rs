@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{connection_generation, connector::Pooled, error::StorageError};
+use super::{connection_generation, error::StorageError};
 
 /// The longest time after which the next host is tried as well.
 const MAXIMUM_STAGGER: Duration = Duration::from_millis(250);
@@ -57,19 +57,23 @@ impl Hosts {
     }
 
     /// Opens a connection to the first usable host. `open` opens one with the options of a host, and
-    /// fails for a server that does not accept writes.
+    /// fails for a server that does not accept writes. Also returns whether it is another host than
+    /// that of the last connection.
     ///
     /// # Errors
     /// The error of the only host, or the one that tells most.
-    pub(super) async fn open_any<'hosts, Opening>(
+    pub(super) async fn open_any<'hosts, Connection, Opening>(
         &'hosts self,
         open: impl Fn(&'hosts PgConnectOptions) -> Opening,
-    ) -> Result<Pooled, StorageError>
+    ) -> Result<(Connection, bool), StorageError>
     where
-        Opening: Future<Output = Result<Pooled, StorageError>>,
+        Opening: Future<Output = Result<Connection, StorageError>>,
     {
         let result = match self.hosts.as_slice() {
-            [only] => open(&only.options).await.map_err(|error| self.failed(0, error)),
+            [only] => match open(&only.options).await {
+                Ok(opened) => Ok((opened, false)),
+                Err(error) => Err(self.failed(0, error)),
+            },
             _ => self.race(open).await,
         };
         if result.is_ok() {
@@ -78,12 +82,12 @@ impl Hosts {
         result
     }
 
-    async fn race<'hosts, Opening>(
+    async fn race<'hosts, Connection, Opening>(
         &'hosts self,
         open: impl Fn(&'hosts PgConnectOptions) -> Opening,
-    ) -> Result<Pooled, StorageError>
+    ) -> Result<(Connection, bool), StorageError>
     where
-        Opening: Future<Output = Result<Pooled, StorageError>>,
+        Opening: Future<Output = Result<Connection, StorageError>>,
     {
         let end = Instant::now() + self.acquire_timeout.mul_f64(0.9);
         let stagger = self.stagger();
@@ -95,31 +99,32 @@ impl Hosts {
             let has_more = unstarted.len() > 0;
             tokio::select! {
                 Some((index, result)) = attempts.next() => match result {
-                    Ok(opened) => return Ok(self.succeeded(index, opened)),
+                    Ok(opened) => return Ok((opened, self.prefer(index))),
                     Err(error) => failures.add(index, self.failed(index, error)),
                 },
                 () = sleep(stagger), if has_more => {},
                 () = sleep_until(end) => return Err(failures.into_most_telling()),
-                else => return Err(failures.into_most_telling()),
             }
             if let Some(index) = unstarted.next() {
                 attempts.push(self.attempt(index, false, &open));
             } else if failures.may_pass() {
                 let again = failures.take_ended();
                 attempts.extend(again.into_iter().map(|index| self.attempt(index, true, &open)));
+            } else if attempts.is_empty() {
+                return Err(failures.into_most_telling());
             }
         }
     }
 
     /// One attempt to connect to a host: now, or when it is its turn to be tried again.
-    async fn attempt<'hosts, Opening>(
+    async fn attempt<'hosts, Connection, Opening>(
         &'hosts self,
         index: usize,
         is_repeated: bool,
         open: &impl Fn(&'hosts PgConnectOptions) -> Opening,
-    ) -> (usize, Result<Pooled, StorageError>)
+    ) -> (usize, Result<Connection, StorageError>)
     where
-        Opening: Future<Output = Result<Pooled, StorageError>>,
+        Opening: Future<Output = Result<Connection, StorageError>>,
     {
         let Some(host) = self.hosts.get(index) else {
             return (index, Err(StorageError::NoConnection(sqlx::Error::PoolClosed)));
@@ -154,20 +159,16 @@ impl Hosts {
         std::iter::once(preferred).chain(others).collect::<Vec<_>>().into_iter()
     }
 
-    /// Prefers the host. The connections to the former one are invalidated: it is down, cut off, or
-    /// no longer the primary server.
-    fn succeeded(&self, index: usize, mut opened: Pooled) -> Pooled {
-        if self.preferred.swap(index, Ordering::AcqRel) == index {
-            return opened;
+    /// Prefers the host; returns whether another one was preferred.
+    fn prefer(&self, index: usize) -> bool {
+        let is_another = self.preferred.swap(index, Ordering::AcqRel) != index;
+        if is_another {
+            tracing::warn!(
+                host = index + 1,
+                "the database server is now another host of database.url"
+            );
         }
-        let before = connection_generation::generation();
-        connection_generation::invalidate_all();
-        // Unless another one has invalidated it meanwhile.
-        if opened.generation == before {
-            opened.generation = before + 1;
-        }
-        tracing::warn!(host = index + 1, "another host of database.url is now the database server");
-        opened
+        is_another
     }
 
     /// Invalidates the connections to the preferred host if it no longer accepts writes.

@@ -1,12 +1,17 @@
 //! A database URL with several hosts: the service uses the one that accepts writes, and follows a
 //! promotion.
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{
+    net::TcpListener,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::support::{
-    Credentials, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, Standby, TestApp,
+    Credentials, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, Standby, TestApp, keeper,
+    run_with_input,
 };
 
 /// The folder of a Unix socket as a host of a URL.
@@ -45,6 +50,22 @@ async fn hosts_that_are_down_or_silent_do_not_delay_a_connection(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &variables, "").await;
     app.save(&app.administrator(), PLAIN.0, "", "saved").await.assert_saved();
     app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn hosts_that_refuse_connections_fail_at_once(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut command = keeper(&["migrate", "--check"]);
+    command.envs(app.variables()).envs([
+        ("KEEPER__DATABASE__URL", "postgres://marker@127.0.0.1:1,[::1]:1/keeper"),
+        ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "60"),
+    ]);
+    let started = Instant::now();
+    let refused = run_with_input(command, "");
+    assert!(started.elapsed() < Duration::from_secs(30), "it waited for the time limit");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("the database cannot be reached"), "{refused:?}");
+    assert!(!refused.stderr.contains("marker"), "{refused:?}");
 }
 
 #[tokio::test]
