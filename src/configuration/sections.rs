@@ -91,9 +91,7 @@ pub(crate) struct DatabaseSettings {
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Duration,
-    /// True: a connection pooler in transaction mode is between the service and PostgreSQL.
     pub(crate) transaction_pooling: bool,
-    /// The maximum time that `serve` and `migrate` wait for a database that is not ready.
     pub(crate) startup_wait: Duration,
     pub(crate) migrate_on_start: bool,
 }

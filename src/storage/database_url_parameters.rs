@@ -5,7 +5,7 @@ use std::{borrow::Cow, str::FromStr};
 use sqlx::postgres::PgSslMode;
 use url::Url;
 
-use super::database_url::BadDatabaseUrl;
+use super::bad_database_url::BadDatabaseUrl;
 
 /// Parameters of libpq (PostgreSQL's manual, 34.1.2) that sqlx ignores or this service overwrites.
 const IGNORED: [&str; 35] = [

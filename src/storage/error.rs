@@ -2,7 +2,7 @@
 
 use sqlx::error::DatabaseError;
 
-use super::{connection_generation, database_url::BadDatabaseUrl};
+use super::{bad_database_url::BadDatabaseUrl, connection_generation};
 
 /// A statement failed.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ pub(crate) mod administrators;
 pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod audit_list;
+mod bad_database_url;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
 pub(crate) mod change_marks;

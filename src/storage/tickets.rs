@@ -175,9 +175,8 @@ pub(crate) async fn find_with_user(
     Ok(Some((user, ticket)))
 }
 
-/// Inserts a ticket and deletes the user's oldest tickets of its kind beyond `maximum`, expired
-/// ones first; returns how many valid ones were deleted. The caller's transaction has locked the
-/// user's row, so concurrent logins cannot exceed the maximum.
+/// Inserts a ticket and deletes the user's oldest of its kind beyond `maximum`, expired ones first;
+/// returns how many valid ones it deleted. The caller has locked the user against other logins.
 #[tracing::instrument(name = "db.tickets.insert", skip_all, fields(user.id = %row.user_id))]
 pub(crate) async fn insert(
     connection: &mut PgConnection,
