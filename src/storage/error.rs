@@ -163,10 +163,8 @@ impl StorageError {
     /// True when the server may accept writes within the time of a request: it is a standby that may
     /// be promoted, or it starts.
     pub(super) fn may_pass_soon(&self) -> bool {
-        match self {
-            Self::NoConnection(error) => has_code(error, &["57P03"]),
-            _ => matches!(self, Self::ReadOnly),
-        }
+        let is_starting = matches!(self, Self::NoConnection(error) if has_code(error, &["57P03"]));
+        is_starting || matches!(self, Self::ReadOnly)
     }
 
     /// True when a connection may succeed with another password or certificate.

@@ -207,12 +207,18 @@ impl Failures {
 
     /// The error that tells most: the others follow from a server that is down or not the primary.
     fn into_most_telling(self) -> StorageError {
-        let rank = |error: &StorageError| match error {
-            error if error.is_too_many_connections() => 4,
-            error if error.concerns_credentials() => 3,
-            StorageError::ReadOnly => 1,
-            error if error.is_transient() => 0,
-            _ => 2,
+        let rank = |error: &StorageError| {
+            if error.is_too_many_connections() {
+                4
+            } else if error.concerns_credentials() {
+                3
+            } else if matches!(error, StorageError::ReadOnly) {
+                1
+            } else if error.is_transient() {
+                0
+            } else {
+                2
+            }
         };
         let errors = self.errors.into_iter().map(|(_, error)| error);
         let telling = errors.max_by_key(rank);
