@@ -24,13 +24,16 @@ async fn a_backup_of_the_key_is_confirmed_by_a_copy_that_opens_the_database(pool
     assert_eq!(verdict(&app), "note");
     let copy = fs::read_to_string(app.keyring()).unwrap();
 
-    let mut other: Value = serde_json::from_str(&copy).unwrap();
-    let [first] = other["keys"].as_array_mut().unwrap().as_mut_slice() else { panic!("{copy}") };
-    let digits = first["secret"].as_str().unwrap().to_owned();
-    let reversed: String = digits.trim_end_matches('=').chars().rev().collect();
-    first["secret"] = Value::from(format!("{reversed}{}", &digits[reversed.len()..]));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.json");
+    credential_keeper::generate_keyring(&file).unwrap();
+    let secret = |text: &str| {
+        let keyring: Value = serde_json::from_str(text).unwrap();
+        keyring["keys"][0]["secret"].as_str().unwrap().to_owned()
+    };
+    let other = copy.replace(&secret(&copy), &secret(&fs::read_to_string(&file).unwrap()));
     // The same id with another secret.
-    confirm(&app, &other.to_string()).assert_error("does not have the writing key");
+    confirm(&app, &other).assert_error("does not have the writing key");
     confirm(&app, "{}").assert_error("is not a keyring");
     app.command(&["keys", "confirm-backup", "--file", app.keyring()], "")
         .assert_error("the keyring in use");
@@ -44,7 +47,6 @@ async fn a_backup_of_the_key_is_confirmed_by_a_copy_that_opens_the_database(pool
     app.command(&["rotate-key", "use", &new], "").assert_success();
     confirm(&app, &copy).assert_error("does not have the writing key");
     assert_eq!(verdict(&app), "note");
-    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.json");
     fs::copy(app.keyring(), &file).unwrap();
     fs::set_permissions(&file, PermissionsExt::from_mode(0o400)).unwrap();
