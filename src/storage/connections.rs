@@ -26,6 +26,7 @@ use super::{
     connection_security::ConnectionSecurity,
     connector::{Connector, Timeouts},
     error::StorageError,
+    primary_search::{self, ConnectionsInUse, InUse},
     unanswered,
 };
 
@@ -59,6 +60,7 @@ pub struct Database {
     /// One permit for each connection that may be in use for other purposes than logins. `None`: this
     /// is the view of the logins.
     shares: Option<Arc<Semaphore>>,
+    in_use: Arc<ConnectionsInUse>,
 }
 
 /// What a connection in use keeps others from.
@@ -99,7 +101,15 @@ impl Database {
             })?;
         let (permits, withheld) = (Arc::new(Semaphore::new(maximum)), Arc::default());
         let shares = Some(Arc::new(Semaphore::new(maximum - reserved_for_logins(maximum))));
-        Ok(Self { pool, permits, withheld, maximum, acquire_timeout, shares })
+        Ok(Self {
+            pool,
+            permits,
+            withheld,
+            maximum,
+            acquire_timeout,
+            shares,
+            in_use: Arc::default(),
+        })
     }
 
     /// The same pool for logins. A part of its connections is reserved for them: a change can wait
@@ -137,7 +147,8 @@ impl Database {
             match self.pool.get().await {
                 Ok(object) => {
                     let permits = Permits { connection: permit, share };
-                    return Ok(Connection { held: Some((object, permits)), is_beginning: false });
+                    let (held, in_use) = (Some((object, permits)), self.in_use.begin());
+                    return Ok(Connection { held, is_beginning: false, _in_use: in_use });
                 }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
                     *refusal = Some(error);
@@ -171,6 +182,14 @@ impl Database {
         // There is no open connection to wait for, or others are connecting right now.
         drop(permit);
         tokio::time::sleep(RETRY_DELAY).await;
+    }
+
+    /// Follows a promotion also while all connections wait for a server that does not answer. With
+    /// one host, there is no other server to find.
+    pub(super) fn search_when_unanswered(&self) {
+        if self.pool.manager().hosts.are_several() {
+            tokio::spawn(primary_search::run(self.pool.weak(), Arc::downgrade(&self.in_use)));
+        }
     }
 
     /// The time limits that the server should enforce.
@@ -260,6 +279,7 @@ pub(crate) struct Connection {
     /// True while a transaction begins and sqlx does not know about it yet. If the connection were
     /// reused after a drop at that point, its next writes would be lost in the open transaction.
     is_beginning: bool,
+    _in_use: InUse,
 }
 
 impl Connection {
@@ -274,7 +294,7 @@ impl Connection {
     /// Begins a transaction; it is rolled back when it is dropped without a commit.
     #[expect(clippy::expect_used, reason = "returning it consumes self")]
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, StorageError> {
-        let Self { held, is_beginning } = self;
+        let Self { held, is_beginning, .. } = self;
         *is_beginning = true;
         let (held, _) = held.as_mut().expect("a connection in use");
         let transaction = held.inner.begin().await?;

@@ -114,7 +114,7 @@ pub(crate) struct Timeouts {
 
 impl Connector {
     /// Opens a connection to the primary server.
-    async fn open(&self) -> Result<Pooled, StorageError> {
+    pub(super) async fn open(&self) -> Result<Pooled, StorageError> {
         let opened = self.hosts.open_any(|options| self.open_host(options)).await?;
         Ok(Pooled::of_server(opened))
     }

@@ -19,7 +19,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{connection_generation, error::StorageError};
+use super::{
+    connection_generation,
+    error::StorageError,
+    former_primary::{self, ServerName},
+};
 
 /// The longest time after which the next host is tried as well.
 const MAXIMUM_STAGGER: Duration = Duration::from_millis(250);
@@ -167,8 +171,25 @@ impl Hosts {
                 host = index + 1,
                 "the database server is now another host of database.url"
             );
+            self.leave_others(index);
         }
         is_another
+    }
+
+    /// Ends the connections to the other hosts: none of them is the primary server.
+    fn leave_others(&self, primary: usize) {
+        let names = self.hosts.iter().map(|host| tcp_name(&host.options)).enumerate();
+        let (primary, others): (Vec<_>, Vec<_>) = names.partition(|(index, _)| *index == primary);
+        let name = |(_, name): (usize, Option<ServerName>)| name;
+        former_primary::end_connections_to(
+            others.into_iter().filter_map(name).collect(),
+            primary.into_iter().find_map(name),
+        );
+    }
+
+    /// True when the URL has several hosts.
+    pub(super) fn are_several(&self) -> bool {
+        self.hosts.len() > 1
     }
 
     /// Invalidates the connections to the preferred host if it no longer accepts writes.
@@ -179,6 +200,12 @@ impl Hosts {
         }
         error
     }
+}
+
+/// The host and the port, unless the options name a Unix socket.
+fn tcp_name(options: &PgConnectOptions) -> Option<ServerName> {
+    let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
+    is_tcp.then(|| (options.get_host().to_owned(), options.get_port()))
 }
 
 /// The last error of each host that was tried.

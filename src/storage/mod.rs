@@ -26,6 +26,7 @@ mod database_url_parameters;
 mod database_url_password;
 pub(crate) mod diagnostics;
 mod error;
+mod former_primary;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
 mod grants;
@@ -38,6 +39,7 @@ pub(crate) mod logins;
 pub(crate) mod nick_names;
 pub(crate) mod password_links;
 pub(crate) mod password_mails;
+mod primary_search;
 pub(crate) mod privileges;
 pub(crate) mod restore_checks;
 pub(crate) mod role_powers;

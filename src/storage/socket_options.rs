@@ -25,8 +25,8 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use rustix::{
     fs::Dir,
     net::{
-        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags,
-        SocketType, getpeername, recvmsg, socketpair, sockopt,
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, Shutdown, SocketFlags,
+        SocketType, getpeername, recvmsg, shutdown, socketpair, sockopt,
     },
 };
 
@@ -84,7 +84,20 @@ fn set_options(socket: &OwnedFd, may_be_database: bool) -> rustix::io::Result<()
     sockopt::set_socket_keepalive(socket, true)
 }
 
-/// The port that a socket is connected to; `None` while it is connecting.
+/// Shuts down every TCP connection to one of these addresses, so that each side finds it ended.
+/// Returns their number.
+pub(super) fn shut_down_connections_to(peers: &BTreeSet<SocketAddr>) -> usize {
+    let copies = descriptors().unwrap_or_default().into_iter().filter_map(duplicate);
+    let leads_there = |copy: &OwnedFd| {
+        let peer = getpeername(copy).ok().flatten();
+        peer.and_then(|peer| SocketAddr::try_from(peer).ok())
+            .is_some_and(|peer| peers.contains(&peer))
+    };
+    let found = copies.filter(leads_there);
+    found.filter(|copy| shutdown(copy, Shutdown::Both).is_ok()).count()
+}
+
+/// The port that a socket is connected or connecting to.
 fn peer_port(socket: &OwnedFd) -> Option<u16> {
     let peer = getpeername(socket).ok()??;
     SocketAddr::try_from(peer).ok().map(|peer| peer.port())
@@ -121,7 +134,10 @@ fn duplicate(descriptor: RawFd) -> Option<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -139,6 +155,21 @@ mod tests {
         assert_eq!(sockopt::tcp_keepidle(&prompt).unwrap(), PROBE_IDLE);
         assert_eq!(sockopt::tcp_keepintvl(&prompt).unwrap(), PROBE_INTERVAL);
         assert!(!delayed.nodelay().unwrap(), "earlier sockets are unchanged");
+    }
+
+    #[tokio::test]
+    async fn connections_to_one_address_are_shut_down_and_others_stay() {
+        let [former, other] =
+            [TcpListener::bind("127.0.0.1:0").await, TcpListener::bind("127.0.0.1:0").await]
+                .map(Result::unwrap);
+        let address = former.local_addr().unwrap();
+        let mut ended = TcpStream::connect(address).await.unwrap();
+        let mut open = TcpStream::connect(other.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = other.accept().await.unwrap();
+        assert_eq!(shut_down_connections_to(&BTreeSet::from([address])), 1);
+        assert_eq!(ended.read(&mut [0]).await.unwrap(), 0, "the end of the stream");
+        peer.write_all(&[7]).await.unwrap();
+        assert_eq!(open.read_u8().await.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -7,11 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reqwest::Method;
+use serde_json::json;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::support::{
-    Credentials, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, Standby, TestApp, keeper,
-    run_with_input,
+    Credentials, DatabaseProxy, PLAIN, PRINCIPAL, PrivateServer, SAVE, SERVICE_ROLE, Standby,
+    TestApp, keeper, run_with_input,
 };
 
 /// The folder of a Unix socket as a host of a URL.
@@ -66,6 +68,40 @@ async fn hosts_that_refuse_connections_fail_at_once(pool: PgPool) {
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.stderr.contains("the database cannot be reached"), "{refused:?}");
     assert!(!refused.stderr.contains("marker"), "{refused:?}");
+}
+
+#[sqlx::test]
+async fn no_request_waits_for_a_primary_server_that_another_one_has_replaced(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let proxy = DatabaseProxy::start(&app.pool).await;
+    let options = app.pool.connect_options();
+    let host = options.get_socket().map_or_else(
+        || format!("{}:{}", options.get_host(), options.get_port()),
+        |folder| socket_host(folder.as_path()),
+    );
+    let (start, database) = proxy.url.rsplit_once('/').unwrap();
+    let url = format!("{start},{host}/{database}");
+    let variables = [
+        ("KEEPER__DATABASE__URL", url.as_str()),
+        ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1"),
+        ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "20"),
+        ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "60"),
+    ];
+    let instance = app.spawn_instance(&variables).await;
+    let administrator = Credentials::Ticket(instance.ticket(&instance.administrator()).await);
+    // Identifiers are always written in a transaction.
+    let body = json!({
+        "UserId": PLAIN.0,
+        "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-21-1"},
+    });
+    proxy.hold_reply_to("BEGIN");
+    let save = instance.request(Method::POST, SAVE, &administrator).json(&body);
+    let save = tokio::spawn(save.send());
+    proxy.wait_until_held().await;
+    // The only connection is in use. Until it ends, this request cannot get one.
+    instance.get(PRINCIPAL, &administrator).await.assert_status(200);
+    assert_eq!(save.await.unwrap().unwrap().status(), 503);
+    instance.save(&administrator, PLAIN.0, "", "later").await.assert_saved();
 }
 
 #[tokio::test]
