@@ -30,7 +30,10 @@ pub(crate) const FIRST_TARGET: u64 = 100_000;
 /// A database with users and the instances that use it. Fields are dropped in this order.
 pub(crate) struct Installation {
     instances: Vec<Server>,
-    database: Server,
+    /// The private server; `None` when the test runs the servers itself.
+    private: Option<Server>,
+    /// The URL of the database for commands.
+    url: String,
     folder: tempfile::TempDir,
 }
 
@@ -43,8 +46,23 @@ impl Installation {
         let data = folder.path().join("data");
         let mut command = keeper(&["dev", "--database-only", "--data"], folder.path());
         command.arg(data);
-        let database = start_server(command);
-        let installation = Self { instances: Vec::new(), database, folder };
+        let private = start_server(command);
+        let url = private.ready.clone();
+        Self { instances: Vec::new(), private: Some(private), url, folder }
+            .fill(callers, targets)
+            .await
+    }
+
+    /// The same on an empty database of a server that the test runs.
+    pub(crate) async fn prepare_on(url: &str, callers: u64, targets: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let installation =
+            Self { instances: Vec::new(), private: None, url: url.to_owned(), folder };
+        installation.fill(callers, targets).await
+    }
+
+    async fn fill(self, callers: u64, targets: u64) -> Self {
+        let installation = self;
         installation.run(&["keys", "generate"], "", &[]);
         installation.run(&["migrate"], "", &[]);
         installation.run(
@@ -59,7 +77,7 @@ impl Installation {
 
     /// A direct connection to the database.
     pub(crate) async fn database(&self) -> PgConnection {
-        PgConnection::connect(&self.database.ready).await.expect("a database")
+        PgConnection::connect(&self.url).await.expect("a database")
     }
 
     /// Starts another instance.
@@ -79,8 +97,8 @@ impl Installation {
     pub(crate) fn start_instance_behind(&mut self, folder: &Path) {
         let own = self.database_folder();
         let encoded = |path: &Path| path.to_str().expect("a path").replace('/', "%2F");
-        let url = self.database.ready.replace(&encoded(&own), &encoded(folder));
-        assert_ne!(url, self.database.ready, "the URL does not contain the folder of the socket");
+        let url = self.url.replace(&encoded(&own), &encoded(folder));
+        assert_ne!(url, self.url, "the URL does not contain the folder of the socket");
         let mut command = self.keeper(&["serve"]);
         command.env("KEEPER__DATABASE__URL", url);
         self.instances.push(start_server(command));
@@ -88,7 +106,7 @@ impl Installation {
 
     /// The folder with the socket of the database.
     pub(crate) fn database_folder(&self) -> PathBuf {
-        let host = self.database.ready.split("host=").nth(1).expect("a host");
+        let host = self.url.split("host=").nth(1).expect("a host");
         PathBuf::from(host.split('&').next().expect("a host").replace("%2F", "/"))
     }
 
@@ -116,7 +134,7 @@ impl Installation {
 
     /// Process id of the main process of PostgreSQL.
     pub(crate) fn database_id(&self) -> u32 {
-        self.database.id()
+        self.private.as_ref().expect("a private server").id()
     }
 
     /// Saves the password of each caller through the service.
@@ -169,9 +187,17 @@ impl Installation {
     /// A command of this installation.
     pub(crate) fn keeper(&self, arguments: &[&str]) -> Command {
         let mut command = keeper(arguments, self.folder.path());
-        command.env("KEEPER__DATABASE__URL", &self.database.ready);
+        command.env("KEEPER__DATABASE__URL", &self.url);
+        command.envs([allow_unverified(&self.url)]);
         command
     }
+}
+
+/// The setting for a server on another machine whose certificate is not verified. It is refused for
+/// one on this machine.
+pub(crate) fn allow_unverified(url: &str) -> (&'static str, &'static str) {
+    let is_elsewhere = url.contains("@10.");
+    ("KEEPER__DATABASE__ALLOW_UNVERIFIED_SERVER", if is_elsewhere { "true" } else { "" })
 }
 
 fn start_server(command: Command) -> Server {
