@@ -25,7 +25,7 @@ use super::{
     routes::routes,
     secret_headers,
     state::HttpState,
-    transport,
+    stopping, transport,
 };
 
 /// The application of one worker.
@@ -56,6 +56,7 @@ pub(crate) fn application(
         .wrap(from_fn(request_id::assign))
         .wrap(from_fn(secret_headers::extract_secret_headers))
         .wrap(from_fn(response_headers::add))
+        .wrap(from_fn(stopping::announce))
         .wrap(from_fn(transport::track))
 }
 

@@ -50,6 +50,7 @@ mod routes;
 mod secret_headers;
 mod soap;
 mod state;
+mod stopping;
 mod transport;
 mod user;
 mod vendor_names;

@@ -213,6 +213,31 @@ async fn the_end_of_an_idle_connection_is_no_failure(pool: PgPool) {
     assert!(!log.contains("timed out"), "{log}");
 }
 
+/// Clients behind a load balancer of connections leave an instance that stops.
+#[sqlx::test]
+async fn an_answer_of_a_stopping_instance_ends_its_connection(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut command = keeper(&["serve"]);
+    // The connection is used until the instance stops, for as long as a busy machine takes.
+    command.envs(app.variables()).env("KEEPER__SHUTDOWN__GRACE_SECONDS", "3");
+    let server = Server::start(command).unwrap();
+    let mut stream = TcpStream::connect(server.ready.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(GET_DESCRIPTION).unwrap();
+    assert!(!read_answer(&mut stream).contains("connection: close"));
+    server.signal(rustix::process::Signal::TERM);
+    let mut head = String::new();
+    while !head.contains("\r\nconnection: close\r\n") {
+        thread::sleep(Duration::from_millis(20));
+        stream.write_all(GET_DESCRIPTION).unwrap();
+        head = read_answer(&mut stream);
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+    }
+    assert_closed(stream);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+}
+
 /// Requests that are cut off are logged with the address of the peer, but not so often that they
 /// fill the log, and without their content.
 #[sqlx::test]
