@@ -3,7 +3,12 @@
 use std::{sync::RwLock, time::Duration};
 
 use secrecy::SecretString;
-use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    PgConnection, Postgres, Transaction,
+    error::DatabaseError,
+    migrate::{MigrateError, Migrator},
+    postgres::PgConnectOptions,
+};
 
 use super::{
     connections::Database,
@@ -40,6 +45,16 @@ pub(crate) struct ConnectOptions<'settings> {
 /// The time limit for checking an idle connection before use, so that a request can still open a new
 /// one. Half of the time for a connection, if that is shorter.
 const REUSE_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a migration may wait for a lock. Requests that need the same table queue behind it, so
+/// this is shorter than `database.lock_timeout_seconds`.
+const MIGRATION_LOCK_TIMEOUT: &str = "1s";
+
+/// The pause before a migration tries again to get its lock, in which requests go on.
+const MIGRATION_PAUSE: Duration = Duration::from_secs(3);
+
+/// The error of PostgreSQL after `lock_timeout`: `lock_not_available`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Opens the database and its first connection.
 ///
@@ -110,23 +125,48 @@ async fn session(connection: &mut PgConnection) -> Result<i32, StorageError> {
     Ok(sqlx::query_scalar!(r#"SELECT pg_backend_pid() AS "pid!""#).fetch_one(connection).await?)
 }
 
-/// Applies the pending migrations.
+/// Applies the pending migrations. While another transaction holds a lock that a migration needs,
+/// it tries again and again, so that requests do not wait for that transaction, too.
 ///
 /// # Errors
 /// When a migration fails, or an applied migration differs from that of this binary.
 pub(crate) async fn migrate(database: &Database) -> Result<(), StorageError> {
-    // A migration may take longer than a request, and wait for that of another instance.
+    while let Err(error) = try_to_migrate(database).await? {
+        if !is_lock_timeout(&error) {
+            return Err(error.into());
+        }
+        tracing::warn!(
+            "waiting for a lock of the database: another `migrate` runs, or a long transaction, such \
+             as a backup, uses a table that a migration changes"
+        );
+        tokio::time::sleep(MIGRATION_PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Applies the pending migrations that get their locks in time.
+async fn try_to_migrate(database: &Database) -> Result<Result<(), MigrateError>, StorageError> {
     let mut connection = database.connection().await?;
+    // A migration may take longer than a request.
     sqlx::query!(
-        "SELECT set_config('lock_timeout', '0', false) AS lock,
-                set_config('statement_timeout', '0', false) AS statement"
+        "SELECT set_config('lock_timeout', $1, false) AS lock,
+                set_config('statement_timeout', '0', false) AS statement",
+        MIGRATION_LOCK_TIMEOUT
     )
     .fetch_one(&mut *connection)
     .await?;
     let migrated = migrator().run(&mut *connection).await;
-    // Its settings are changed, so it is not reused.
+    // Its settings are changed, so it is not reused. After a failure, it also holds the lock of
+    // migrations.
     connection.close().await?;
-    Ok(migrated?)
+    Ok(migrated)
+}
+
+fn is_lock_timeout(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = error else {
+        return false;
+    };
+    cause.as_database_error().and_then(DatabaseError::code).as_deref() == Some(LOCK_NOT_AVAILABLE)
 }
 
 /// The versions of the migrations that this binary and a database do not share.

@@ -66,6 +66,7 @@ mod response_headers;
 mod rest;
 mod restore;
 mod roles;
+mod rolling_upgrades;
 mod routes;
 mod sealing;
 mod secret_files;

@@ -41,12 +41,12 @@ fn folder() -> PathBuf {
 }
 
 /// The file of a release with that extension.
-fn file(version: &str, extension: &str) -> PathBuf {
+pub(crate) fn file(version: &str, extension: &str) -> PathBuf {
     folder().join(format!("{version}.{extension}"))
 }
 
 /// The versions that have a dump.
-fn releases() -> Vec<String> {
+pub(crate) fn releases() -> Vec<String> {
     let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
     let versions = names.filter_map(|name| Some(name.to_str()?.strip_suffix(".sql")?.to_owned()));
     let versions: Vec<_> = versions.collect();
