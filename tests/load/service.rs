@@ -19,10 +19,13 @@ use crate::{
     server::Server,
 };
 
-const PASSWORD: &str = "the password of each caller";
+pub(crate) const PASSWORD: &str = "the password of each caller";
 
 /// The id of the first caller. All callers are administrators.
 const FIRST: u64 = 1000;
+
+/// The program of this tree.
+pub(crate) const CURRENT: &str = env!("CARGO_BIN_EXE_credential-keeper");
 
 /// The id of the first user whose credentials are saved.
 pub(crate) const FIRST_TARGET: u64 = 100_000;
@@ -35,20 +38,29 @@ pub(crate) struct Installation {
     /// The URL of the database for commands.
     url: String,
     folder: tempfile::TempDir,
+    /// The program that all commands run.
+    binary: PathBuf,
 }
 
 impl Installation {
     /// Starts the database, with `callers` administrators and `targets` plain users.
     pub(crate) async fn prepare(callers: u64, targets: u64) -> Self {
+        Self::prepare_with(Path::new(CURRENT), callers, targets).await
+    }
+
+    /// As [`Self::prepare`], with the program of another release.
+    pub(crate) async fn prepare_with(binary: &Path, callers: u64, targets: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // PostgreSQL runs under another account, which needs access to this folder.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("a mode");
         let data = folder.path().join("data");
-        let mut command = keeper(&["dev", "--database-only", "--data"], folder.path());
+        let mut command =
+            keeper(Path::new(CURRENT), &["dev", "--database-only", "--data"], folder.path());
         command.arg(data);
         let private = start_server(command);
         let url = private.ready.clone();
-        Self { instances: Vec::new(), private: Some(private), url, folder }
+        let binary = binary.to_owned();
+        Self { instances: Vec::new(), private: Some(private), url, folder, binary }
             .fill(callers, targets)
             .await
     }
@@ -56,8 +68,8 @@ impl Installation {
     /// The same on an empty database of a server that the test runs.
     pub(crate) async fn prepare_on(url: &str, callers: u64, targets: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let installation =
-            Self { instances: Vec::new(), private: None, url: url.to_owned(), folder };
+        let (url, binary) = (url.to_owned(), PathBuf::from(CURRENT));
+        let installation = Self { instances: Vec::new(), private: None, url, folder, binary };
         installation.fill(callers, targets).await
     }
 
@@ -73,6 +85,11 @@ impl Installation {
         installation.add_users("caller", true, FIRST + 1..FIRST + callers).await;
         installation.add_users("target", false, FIRST_TARGET..FIRST_TARGET + targets).await;
         installation
+    }
+
+    /// Runs the commands from now on with the program of another release.
+    pub(crate) fn set_binary(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
     }
 
     /// A direct connection to the database.
@@ -186,7 +203,12 @@ impl Installation {
 
     /// A command of this installation.
     pub(crate) fn keeper(&self, arguments: &[&str]) -> Command {
-        let mut command = keeper(arguments, self.folder.path());
+        self.keeper_of(&self.binary, arguments)
+    }
+
+    /// A command of this installation with the program of another release.
+    pub(crate) fn keeper_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = keeper(binary, arguments, self.folder.path());
         command.env("KEEPER__DATABASE__URL", &self.url);
         command.envs([allow_unverified(&self.url)]);
         command
@@ -204,8 +226,8 @@ fn start_server(command: Command) -> Server {
     Server::start(command).expect("a process that is ready")
 }
 
-fn keeper(arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_credential-keeper"));
+fn keeper(binary: &Path, arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(binary);
     command
         .args(arguments)
         .env("KEEPER__KEYRING__FILE", folder.join("keyring.json"))
