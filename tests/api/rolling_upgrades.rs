@@ -141,7 +141,7 @@ async fn the_schema_has_all_that_each_release_needs(pool: PgPool) {
 async fn a_change_that_breaks_a_release_is_found(pool: PgPool) {
     for (statement, expected) in [
         ("ALTER TABLE users DROP COLUMN display_name", "users.display_name is gone"),
-        ("ALTER TABLE users RENAME COLUMN display_name TO shown", "users.display_name is gone"),
+        ("ALTER TABLE users RENAME COLUMN nick_name TO shown", "users.nick_name is gone"),
         ("DROP TABLE known_addresses", "known_addresses.failures is gone"),
         (
             "ALTER TABLE users ALTER COLUMN login_name TYPE varchar(300)",
@@ -155,7 +155,7 @@ async fn a_change_that_breaks_a_release_is_found(pool: PgPool) {
           ADD CONSTRAINT tickets_kind_check CHECK (kind IN ('session', 'other'))",
             "tickets: tickets_kind_check accepts less",
         ),
-        ("CREATE UNIQUE INDEX one_name ON users (display_name)", "users: one_name is new"),
+        ("CREATE UNIQUE INDEX one_name ON users (login_name)", "users: one_name is new"),
         (
             "ALTER TABLE login_names ADD CONSTRAINT a_user FOREIGN KEY (user_id) REFERENCES users",
             "login_names: a_user is new",
