@@ -316,7 +316,7 @@ fn permute_four_rows<const XOR: bool>(
         *mixed = _mm256_xor_si256(load(left), load(right));
         store(next, if XOR { _mm256_xor_si256(*mixed, load(next)) } else { *mixed });
     }
-    let permuted = permute_rows(mixed, rotations);
+    let permuted = permute_rows(&mixed, rotations);
     rows.copy_from_slice(permuted.as_flattened());
 }
 

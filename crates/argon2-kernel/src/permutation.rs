@@ -41,14 +41,14 @@ impl Rotations {
 /// P on four rows of the block at once, each of four vectors (RFC 9106, section 3.6).
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn permute_rows(rows: [[__m256i; 4]; 4], rotations: Rotations) -> [[__m256i; 4]; 4] {
+pub(crate) fn permute_rows(rows: &[[__m256i; 4]; 4], rotations: Rotations) -> [[__m256i; 4]; 4] {
     let mut quarters = transposed(rows);
     mix(&mut quarters, rotations);
     // Diagonals into columns and back: rotations of the quarters of a row.
     rotate_quarters::<BY_1, BY_2, BY_3>(&mut quarters);
     mix(&mut quarters, rotations);
     rotate_quarters::<BY_3, BY_2, BY_1>(&mut quarters);
-    transposed(quarters)
+    transposed(&quarters)
 }
 
 /// Selects the next, the second next and the third next of four words.
@@ -114,8 +114,8 @@ fn rotate_quarters<const B: i32, const C: i32, const D: i32>([_, b, c, d]: &mut 
 /// Transposes rows and columns of vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transposed(rows: [[__m256i; 4]; 4]) -> [[__m256i; 4]; 4] {
-    let [[a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]] = rows;
+fn transposed(rows: &[[__m256i; 4]; 4]) -> [[__m256i; 4]; 4] {
+    let [[a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]] = *rows;
     [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]]
 }
 
