@@ -1,6 +1,7 @@
 //! The installation under load: PostgreSQL, the proxy in front of it, and the instances.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -172,12 +173,14 @@ impl Bed {
             return;
         }
         let (load, installation) = (Arc::clone(&self.load), Arc::clone(&self.installation));
+        let client = self.probe.clone();
+        let operations: Vec<_> =
+            self.instances.iter().map(|instance| instance.operations).collect();
         self.maintenance = Some(tokio::spawn(async move {
             if step.is_multiple_of(2) {
                 import(Arc::clone(&load), installation, step).await;
             } else {
-                let rotate = move || rotate_key(&installation);
-                tokio::task::spawn_blocking(rotate).await.expect("the rotation");
+                rotate_key(&installation, &client, &operations).await;
             }
         }));
     }
@@ -261,18 +264,52 @@ async fn import(load: Arc<Load>, installation: Arc<Installation>, step: u64) {
     }
 }
 
-/// How long instances may take to notice a changed keyring, and more.
-const KEYRING_WAIT: Duration = Duration::from_secs(4);
+/// How long instances may take to read a changed keyring, which needs the database.
+const KEYRING_LIMIT: Duration = Duration::from_secs(30);
 
-/// Adds a key, makes it the writing one, and seals every credential with it. A fault may end any step;
-/// the next rotation goes on from there.
-fn rotate_key(installation: &Installation) {
-    let Some(added) = installation.output(&["rotate-key", "add"], "") else { return };
+/// Adds a key, makes it the writing one when every instance has it, and seals every credential with it
+/// when every instance uses it. A fault may end any step; the next rotation starts with a new key.
+async fn rotate_key(installation: &Arc<Installation>, client: &Client, operations: &[SocketAddr]) {
+    let run = async |arguments: Vec<String>| {
+        let installation = Arc::clone(installation);
+        let run = move || {
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            installation.output(&arguments, "")
+        };
+        tokio::task::spawn_blocking(run).await.expect("the rotation")
+    };
+    let command = |step: &str| vec!["rotate-key".to_owned(), step.to_owned()];
+    let Some(added) = run(command("add")).await else { return };
     let key = added.split_once("added key ").and_then(|(_, rest)| rest.split(';').next());
     let Some(key) = key.map(str::to_owned) else { return };
-    std::thread::sleep(KEYRING_WAIT);
-    if installation.run(&["rotate-key", "use", &key], "") {
-        std::thread::sleep(KEYRING_WAIT);
-        let _ = installation.run(&["rotate-key", "reseal"], "");
+    if !wait_for_key(client, operations, &key, "readable").await {
+        return;
     }
+    let mut make_writing = command("use");
+    make_writing.push(key.clone());
+    if run(make_writing).await.is_some() && wait_for_key(client, operations, &key, "writing").await
+    {
+        // Another rotation goes on with what a fault leaves.
+        let _ = run(command("reseal")).await;
+    }
+}
+
+/// Waits until the metrics of every instance have the key in this state; false when one has not.
+async fn wait_for_key(client: &Client, operations: &[SocketAddr], key: &str, state: &str) -> bool {
+    let begin = Instant::now();
+    let line = format!(r#"keyring_key{{key="{key}",state="{state}"}}"#);
+    for address in operations {
+        let metrics = (reqwest::Method::GET, "/metrics");
+        loop {
+            let answer = client::send(client, *address, metrics.clone(), &Vec::new(), None).await;
+            if matches!(answer, client::Outcome::Answer(answer) if answer.body.contains(&line)) {
+                break;
+            }
+            if begin.elapsed() > KEYRING_LIMIT {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    true
 }

@@ -149,6 +149,7 @@ impl Fault {
     async fn inject_on_disk(self, bed: &mut Bed, random: &mut Random) {
         if self == Self::FullDisk {
             bed.postgres.disk.fill();
+            bed.postgres.use_up_wal().await;
             bed.hold(self, random.milliseconds(1000, 3000)).await;
             bed.postgres.disk.empty();
         } else {

@@ -205,9 +205,12 @@ impl LoadClient {
         let request = (method, path);
         let outcome = client::send(&self.client, instance, request, headers, body.as_ref()).await;
         self.load.count(&outcome);
-        if matches!(outcome, Outcome::NotSent) {
-            // A client without a pause would only measure how fast a connection is refused.
-            tokio::time::sleep(self.random.milliseconds(5, 20)).await;
+        let is_refused = |answer: &Answer| answer.status == 503;
+        if matches!(&outcome, Outcome::NotSent)
+            || matches!(&outcome, Outcome::Answer(answer) if is_refused(answer))
+        {
+            // Clients without a pause would take the processors that the recovery needs.
+            tokio::time::sleep(self.random.milliseconds(20, 100)).await;
         }
         outcome
     }

@@ -221,6 +221,19 @@ impl Postgres {
         children.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
     }
 
+    /// Uses up the segments of the write-ahead log that the server keeps, so that it needs new ones.
+    pub(crate) async fn use_up_wal(&self) {
+        let Ok(mut owner) = self.owner().await else { return };
+        for _ in 0..12 {
+            for statement in
+                ["SELECT pg_logical_emit_message(false, 'fault', 'x')", "SELECT pg_switch_wal()"]
+            {
+                // It fails when the disk is full.
+                let _ = execute(&mut owner, statement).await;
+            }
+        }
+    }
+
     /// Kills the server process of one connection of the service. Returns false when there is none.
     pub(crate) async fn kill_backend(&self) -> bool {
         let mut owner = self.owner().await.expect("a connection");
