@@ -20,9 +20,13 @@ const KEY_AGE: Duration = Duration::days(365);
 
 /// Checks the database server, the writing key and the kinds of hashes.
 pub(crate) fn check_server(report: &ServerReport) -> Vec<Finding> {
+    let mut findings = check_database(report);
+    findings.extend(check_key_and_hashes(report));
+    findings
+}
+
+fn check_database(report: &ServerReport) -> Vec<Finding> {
     let facts = &report.facts;
-    let is_young = |first: OffsetDateTime| report.read_at - first <= KEY_AGE;
-    let below = report.below_target.len();
     vec![
         Finding::new(
             "ASVS 13.3.1 and 16.5.3",
@@ -73,13 +77,25 @@ pub(crate) fn check_server(report: &ServerReport) -> Vec<Finding> {
             (facts.now - report.read_at).abs() <= CLOCK_DIFFERENCE,
             "synchronize the clocks",
         ),
+    ]
+}
+
+fn check_key_and_hashes(report: &ServerReport) -> [Finding; 3] {
+    let is_young = |first: OffsetDateTime| report.read_at - first <= KEY_AGE;
+    let below = report.below_target.len();
+    [
         Finding::new(
             "ASVS 13.1.4 and 13.3.4",
             "the writing key is less than a year old",
             report.key_first_used_at.is_none_or(is_young),
             "run `rotate-key add`, `use`, `reseal` and `retire`",
         ),
-        check_key_backup(report),
+        Finding::advice(
+            "durability",
+            "a copy of the writing key is confirmed",
+            report.is_key_backed_up || report.facts.is_development,
+            "copy the keyring to another place, and run `keys confirm-backup` with the copy",
+        ),
         Finding::advice(
             "NIST 3.1.1.2 cost factor",
             "every hash has the current cost",
@@ -89,15 +105,6 @@ pub(crate) fn check_server(report: &ServerReport) -> Vec<Finding> {
             ),
         ),
     ]
-}
-
-fn check_key_backup(report: &ServerReport) -> Finding {
-    Finding::advice(
-        "durability",
-        "a copy of the writing key is confirmed",
-        report.is_key_backed_up || report.facts.is_development,
-        "copy the keyring to another place, and run `keys confirm-backup` with the copy",
-    )
 }
 
 /// True when each timeout of the session is set, and not longer than that of the settings. Behind a
