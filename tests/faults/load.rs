@@ -255,6 +255,8 @@ impl LoadClient {
             Meaning::Done => {
                 self.load.history.answered(object, save, begin);
                 target.note(value);
+                // At once: an answer that came before its commit is seen only until then.
+                self.log_in_as(&target, value).await;
             }
             Meaning::Unknown => {
                 self.load.history.unknown(object, save, begin);
