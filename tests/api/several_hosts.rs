@@ -61,6 +61,7 @@ async fn hosts_that_refuse_connections_fail_at_once(pool: PgPool) {
     command.envs(app.variables()).envs([
         ("KEEPER__DATABASE__URL", "postgres://marker@127.0.0.1:1,[::1]:1/keeper"),
         ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "60"),
+        ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "300"),
     ]);
     let started = Instant::now();
     let refused = run_with_input(command, "");
@@ -85,7 +86,6 @@ async fn no_request_waits_for_a_primary_server_that_another_one_has_replaced(poo
         ("KEEPER__DATABASE__URL", url.as_str()),
         ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1"),
         ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "20"),
-        ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "60"),
     ];
     let instance = app.spawn_instance(&variables).await;
     let administrator = Credentials::Ticket(instance.ticket(&instance.administrator()).await);

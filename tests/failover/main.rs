@@ -260,7 +260,7 @@ async fn assert_canceled_wait_reports_success(pair: &Pair) {
     let mut waiting = pair.primary().connect().await;
     let id: i32 =
         sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut waiting).await.unwrap();
-    let writing = sqlx::raw_sql("CREATE TABLE canceled ()").execute(&mut waiting);
+    let creation = sqlx::raw_sql("CREATE TABLE canceled ()").execute(&mut waiting);
     let canceling = async {
         let mut other = pair.primary().connect().await;
         let waits =
@@ -275,7 +275,7 @@ async fn assert_canceled_wait_reports_success(pair: &Pair) {
         }
         sqlx::query("SELECT pg_cancel_backend($1)").bind(id).execute(&mut other).await.unwrap();
     };
-    let (written, ()) = tokio::join!(writing, canceling);
+    let (written, ()) = tokio::join!(creation, canceling);
     written.expect("success, although no standby has it");
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Pair {
     nodes: [Node; 2],
     primary: usize,
     replication: Replication,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _network: Network,
 }
 
@@ -75,7 +75,7 @@ impl Pair {
         second.copy(&first);
         second.start(first.machine.address).await;
         let nodes = [first, second];
-        let pair = Self { nodes, primary: 0, replication, _folder: folder, _network: network };
+        let pair = Self { nodes, primary: 0, replication, folder, _network: network };
         pair.wait_for_standby().await;
         pair
     }
@@ -179,7 +179,7 @@ impl Pair {
 
     /// The folder for files of other programs.
     pub(crate) fn folder(&self) -> &Path {
-        self._folder.path()
+        self.folder.path()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Repeatable random numbers.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): every seed gives a good sequence. Not for secrets.
+/// `SplitMix64` (Steele, Lea and Flood, 2014): every seed gives a good sequence. Not for secrets.
 pub(crate) struct Random(u64);
 
 impl Random {

@@ -255,9 +255,10 @@ impl Caller {
             }
             Operation::Export | Operation::Import => {
                 let headers = self.log_in(&call, Operation::SaveSession).await?;
-                match operation {
-                    Operation::Export => transfers::export(&call, &headers).await,
-                    _ => transfers::import(&call, &headers, self.random.below(1_000)).await,
+                if matches!(operation, Operation::Export) {
+                    transfers::export(&call, &headers).await
+                } else {
+                    transfers::import(&call, &headers, self.random.below(1_000)).await
                 }
             }
         }
@@ -412,7 +413,16 @@ impl Call<'_> {
                 let cookies = cookies.collect::<Vec<_>>().join("; ");
                 Ok(vec![("Cookie", cookies), ("X-XSRF-TOKEN", xsrf)])
             }
-            _ => {
+            Operation::SaveBasic
+            | Operation::Login
+            | Operation::WrongPassword
+            | Operation::UnknownName
+            | Operation::Ticket
+            | Operation::Page
+            | Operation::Refused
+            | Operation::NewConnection
+            | Operation::Export
+            | Operation::Import => {
                 let request = basic(Method::GET, "/").build().map_err(Failure::from)?;
                 let value = request.headers()["authorization"].to_str().expect("ASCII").to_owned();
                 Ok(vec![("Authorization", value)])

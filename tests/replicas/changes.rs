@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde_json::json;
 
 use crate::{
-    cluster::{Cluster, INSTANCES, direct_client},
+    cluster::{Cluster, INSTANCES, Instance, direct_client},
     service::{FIRST_TARGET, Installation, PASSWORD},
 };
 
@@ -25,7 +25,7 @@ async fn every_instance_sees_each_change_at_once() {
     // Every login with a replaced password counts as a failure of this address.
     let settings = [("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0")];
     let cluster = Cluster::start(installation, &settings);
-    let urls: Vec<_> = cluster.instances.iter().map(|instance| instance.url()).collect();
+    let urls: Vec<_> = cluster.instances.iter().map(Instance::url).collect();
     let (urls, client) = (Arc::new(urls), direct_client());
     let users = (0..USERS).map(|user| {
         let (urls, client) = (Arc::clone(&urls), client.clone());

@@ -64,10 +64,10 @@ async fn concurrent_saves_on_all_instances_leave_one_password_and_an_unbroken_ch
         async move { request.send().await.unwrap().status().as_u16() }
     });
     let statuses = join_all(saves).await;
-    let saved = statuses.iter().filter(|status| **status == 200).count();
+    let successes = statuses.iter().filter(|status| **status == 200).count();
     // A save that waited too long for the lock is 503, and changes nothing.
     assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
-    assert!(saved > 0, "{statuses:?}");
+    assert!(successes > 0, "{statuses:?}");
     let row: (i64, i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM credentials WHERE user_id = 7),
                 (SELECT version FROM credentials WHERE user_id = 7),
@@ -80,7 +80,7 @@ async fn concurrent_saves_on_all_instances_leave_one_password_and_an_unbroken_ch
     let (credentials, version, events, last) = row;
     assert_eq!((credentials, version, events), (1, last, last), "{row:?}");
     // The user and the first password, and each save: an answer of 503 may come too late for its save.
-    assert!(events >= i64::try_from(saved).unwrap(), "{events} events of {saved} saves");
+    assert!(events >= i64::try_from(successes).unwrap(), "{events} events of {successes} saves");
     let url = cluster.instances[0].url();
     let mut accepted = 0;
     for number in 0..SAVES {

@@ -114,25 +114,14 @@ async fn resources_stay_flat_under_mixed_traffic_with_faults() {
     let certificates = Certificates::create();
     let addresses = [free_address(), free_address()];
     let operations = free_address();
-    let of = |address: &str, operations: &str| {
-        let [certificate, key] = certificates.files().map(|file| file.to_str().unwrap().to_owned());
-        let mut settings: Vec<_> =
-            SETTINGS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        settings.extend([
-            ("KEEPER__HTTP__LISTEN", address.to_owned()),
-            ("KEEPER__OPERATIONS__LISTEN", operations.to_owned()),
-            ("KEEPER__HTTP__TLS__CERTIFICATE_FILE", certificate),
-            ("KEEPER__HTTP__TLS__KEY_FILE", key),
-        ]);
-        settings
-    };
     let start = |settings: &[(&str, String)]| {
         let mut command = installation.keeper(&["serve"]);
         command.envs(settings.iter().map(|(name, value)| (*name, value)));
         faults::start(command)
     };
-    let settings = of(&addresses[1], "127.0.0.1:0");
-    let (measured, other) = (start(&of(&addresses[0], &operations)), start(&settings));
+    let settings = settings_of(&certificates, &addresses[1], "127.0.0.1:0");
+    let (measured, other) =
+        (start(&settings_of(&certificates, &addresses[0], &operations)), start(&settings));
     let process = measured.id();
     let port = |address: &String| address.rsplit_once(':').unwrap().1.to_owned();
     let [url, restarting] =
@@ -167,17 +156,40 @@ async fn resources_stay_flat_under_mixed_traffic_with_faults() {
     }
     let samples = sampling.await.unwrap();
     let Faults { measured, other, .. } = faults;
-    for instance in [measured, other.unwrap()] {
-        instance.signal(Signal::TERM);
-        let (ended_well, log) = instance.wait();
-        assert!(ended_well && !log.contains("panicked"), "{log}");
-    }
+    stop([measured, other.unwrap()]);
     let tally = Arc::into_inner(tally).unwrap().into_inner().unwrap();
     let title = format!("{minutes} minutes, seed {seed}");
     let trends = report::write(&results, &title, &samples, Some(&tally));
     report::assert_flat(&trends);
     assert!(tally.faults.is_empty(), "unexpected answers: {:#?}", tally.faults);
     assert!(tally.counts.values().all(|count| count.completed > 0), "{:#?}", tally.counts);
+}
+
+/// The settings of an instance on these addresses.
+fn settings_of(
+    certificates: &Certificates,
+    address: &str,
+    operations: &str,
+) -> Vec<(&'static str, String)> {
+    let [certificate, key] = certificates.files().map(|file| file.to_str().unwrap().to_owned());
+    let mut settings: Vec<_> =
+        SETTINGS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    settings.extend([
+        ("KEEPER__HTTP__LISTEN", address.to_owned()),
+        ("KEEPER__OPERATIONS__LISTEN", operations.to_owned()),
+        ("KEEPER__HTTP__TLS__CERTIFICATE_FILE", certificate),
+        ("KEEPER__HTTP__TLS__KEY_FILE", key),
+    ]);
+    settings
+}
+
+/// Stops the instances, which must end well.
+fn stop(instances: [server::Server; 2]) {
+    for instance in instances {
+        instance.signal(Signal::TERM);
+        let (ended_well, log) = instance.wait();
+        assert!(ended_well && !log.contains("panicked"), "{log}");
+    }
 }
 
 /// Writes a sample of the measured instance to a file each `period`.
