@@ -7,8 +7,8 @@ use std::sync::{
 
 use time::OffsetDateTime;
 
-/// The moment from which authentications count. Everything that was issued for an earlier one is
-/// invalid. All parts of a process share it.
+/// The second after which authentications count. Everything that was issued for an earlier one, or in
+/// this second, is invalid. All parts of a process share it.
 #[derive(Debug, Clone)]
 pub(crate) struct IssuedValidFrom(Arc<AtomicI64>);
 
@@ -22,7 +22,7 @@ impl Default for IssuedValidFrom {
 impl IssuedValidFrom {
     /// True when an authentication at this moment counts.
     pub(super) fn includes(&self, auth_time: OffsetDateTime) -> bool {
-        auth_time.unix_timestamp() >= self.0.load(Ordering::Acquire)
+        auth_time.unix_timestamp() > self.0.load(Ordering::Acquire)
     }
 
     /// Moves the limit, never back. Whole seconds, because access tokens have no fractions.
@@ -38,13 +38,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_excludes_earlier_seconds_and_never_moves_back() {
+    fn the_limit_excludes_its_own_second_and_never_moves_back() {
         let valid_from = IssuedValidFrom::default();
         let moment = OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(5_400);
         assert!(valid_from.includes(OffsetDateTime::UNIX_EPOCH));
         valid_from.clone().advance_to(moment);
         valid_from.advance_to(OffsetDateTime::UNIX_EPOCH);
-        assert!(!valid_from.includes(moment - Duration::milliseconds(401)));
-        assert!(valid_from.includes(moment - Duration::milliseconds(400)));
+        assert!(!valid_from.includes(moment + Duration::milliseconds(599)));
+        assert!(valid_from.includes(moment + Duration::milliseconds(600)));
     }
 }

@@ -1,6 +1,8 @@
 //! Notices that the database was restored from a backup, and ends what the restore would revive:
 //! tickets, sessions, access tokens and links in mails.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 use crate::{
@@ -8,6 +10,9 @@ use crate::{
     service::authentication::valid_from::IssuedValidFrom,
     storage::{self, Database, StorageError, database_history},
 };
+
+/// Access tokens carry the time of the authentication in seconds.
+const TOKEN_RESOLUTION: Duration = Duration::from_secs(1);
 
 /// What a restore ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +53,13 @@ impl RestoreWatch {
     /// When the database does not answer.
     pub(crate) async fn examine(&self, now: OffsetDateTime) -> Result<(), StorageError> {
         if self.find_change(now).await?.is_some() {
-            self.note(now, |newest, identity| change_since(newest, identity, now)).await?;
+            let decide = |newest: Option<&HistoryEntry>, identity: &DatabaseIdentity| {
+                change_since(newest, identity, now)
+            };
+            if self.note(now, decide).await?.is_some() {
+                // What is issued in the second of the entry is invalid, too.
+                tokio::time::sleep(TOKEN_RESOLUTION).await;
+            }
         }
         let mut connection = self.database.connection().await?;
         let ended_at = database_history::find_end_of_sessions(&mut connection).await?;
@@ -93,7 +104,6 @@ impl RestoreWatch {
         let newest = database_history::find_newest(&mut transaction).await?;
         let Some(cause) = decide(newest.as_ref(), &identity) else { return Ok(None) };
         let entry = newest.map_or(1, |newest| newest.entry.saturating_add(1));
-        // Access tokens carry the time of the authentication in seconds.
         let noted_at = now.replace_nanosecond(0).unwrap_or(now);
         database_history::insert(&mut transaction, entry, cause, &identity, noted_at).await?;
         let mut ended = None;

@@ -1,7 +1,5 @@
 //! A restored database ends the sessions, tickets, tokens and links that it would revive.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -11,14 +9,11 @@ use crate::support::{ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, TestApp, pass
 /// What a user holds: a ticket, an access token and a session.
 async fn issue(app: &TestApp, user: &str) -> [Credentials; 3] {
     let password = Credentials::basic(user, &password_of(user));
-    let issued = [
+    [
         Credentials::Ticket(app.ticket(&password).await),
         Credentials::Bearer(app.token(&password).await),
         app.session(user).await,
-    ];
-    // Access tokens have the time of the authentication in seconds.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    issued
+    ]
 }
 
 async fn assert_valid(app: &TestApp, issued: &[Credentials]) {
