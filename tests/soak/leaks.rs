@@ -1,9 +1,8 @@
 //! The measurements and the trend find a process that leaks, and only that one.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use crate::{
@@ -12,48 +11,75 @@ use crate::{
     trend::{Point, Trend, Verdict},
 };
 
-/// A program that keeps memory, a thread and a descriptor in each turn, or gives them back.
+/// A program that keeps memory, a thread and a descriptor in each turn, or gives them back. A line
+/// of input is a turn, and a line of output its end.
 const PROGRAM: &str = "
-import sys, threading, time
+import sys, threading
 leaks, kept, end = sys.argv[1] == 'leaks', [], threading.Event()
-print('ready', flush=True)
-while True:
+for _ in sys.stdin:
     thread = threading.Thread(target=end.wait if leaks else int, daemon=True)
     thread.start()
-    turn = (bytearray(65536), open('/dev/null'), thread)
+    turn = (bytearray(b'x' * 65536), open('/dev/null'), thread)
     if leaks:
         kept.append(turn)
     else:
         thread.join()
         turn[1].close()
-    time.sleep(0.01)
+    print('done', flush=True)
 ";
 
+/// The turns that load what the program needs.
+const FIRST_TURNS: u32 = 30;
+
+/// The turns that are measured. They stand for an hour: the clock of a busy machine would make the
+/// result depend on its load, and one page in a second would be megabytes in an hour.
+const TURNS: u32 = 100;
+
+/// The largest growth that counts as flat: MiB, threads or descriptors in [`TURNS`].
+const BOUND: f64 = 2.0;
+
 /// A started program, which is killed in the end.
-struct Program(Child);
+struct Program {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start(argument: &str) -> Self {
+        let mut command = Command::new("python3");
+        command.args(["-c", PROGRAM, argument]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("python3");
+        let input = process.stdin.take().expect("its input");
+        let output = BufReader::new(process.stdout.take().expect("its output"));
+        Self { process, input, output }
+    }
+
+    /// Waits until the program has made a turn.
+    fn turn(&mut self) {
+        writeln!(self.input).expect("a line of input");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        assert_eq!(line, "done\n");
+    }
+}
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
 /// The trends of memory in MiB, threads and descriptors of the program.
 fn trends(argument: &str) -> [Trend; 3] {
-    let mut command = Command::new("python3");
-    command.args(["-c", PROGRAM, argument]).stdout(Stdio::piped());
-    let mut program = Program(command.spawn().expect("python3"));
-    let mut output = BufReader::new(program.0.stdout.take().expect("its output"));
-    let mut line = String::new();
-    output.read_line(&mut line).expect("a line");
-    // The first turns load what the program needs.
-    std::thread::sleep(Duration::from_millis(300));
-    let (process, begin) = (program.0.id(), Instant::now());
+    let mut program = Program::start(argument);
+    (0..FIRST_TURNS).for_each(|_| program.turn());
+    let process = program.process.id();
     let mut series: [Vec<Point>; 3] = Default::default();
-    for _ in 0..100 {
-        std::thread::sleep(Duration::from_millis(10));
-        let hours = begin.elapsed().as_secs_f64() / 3600.0;
+    for turn in 0..TURNS {
+        program.turn();
+        let hours = f64::from(turn) / f64::from(TURNS);
         let values =
             [resident_kib(process) / 1024.0, entries(process, "task"), entries(process, "fd")];
         for (series, value) in series.iter_mut().zip(values) {
@@ -66,13 +92,13 @@ fn trends(argument: &str) -> [Trend; 3] {
 #[test]
 fn a_process_that_leaks_is_found() {
     for trend in trends("leaks") {
-        assert_eq!(trend.verdict(2.0), Verdict::Growing, "{trend:?}");
+        assert_eq!(trend.verdict(BOUND), Verdict::Growing, "{trend:?}");
     }
 }
 
 #[test]
 fn a_process_that_gives_everything_back_is_not_taken_for_a_leak() {
     for trend in trends("returns") {
-        assert_ne!(trend.verdict(2.0), Verdict::Growing, "{trend:?}");
+        assert_ne!(trend.verdict(BOUND), Verdict::Growing, "{trend:?}");
     }
 }
