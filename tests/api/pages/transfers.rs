@@ -213,19 +213,6 @@ async fn csv_is_recognized_by_its_header(pool: PgPool) {
     assert_eq!(recent.body.matches("href=\"/admin/import/").count(), 2, "{recent:?}");
 }
 
-/// Waits until another import may start: the page shows the end a moment before.
-async fn wait_for_place(app: &TestApp) {
-    let running = "SELECT count(*) FROM import_runs WHERE state IN ('checking', 'running')";
-    for _ in 0..200 {
-        let running: i64 = sqlx::query_scalar(running).fetch_one(&app.pool).await.unwrap();
-        if running == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the import does not end");
-}
-
 #[sqlx::test]
 async fn a_file_of_the_wrong_kind_changes_nothing_and_says_so(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
@@ -248,7 +235,6 @@ async fn a_file_of_the_wrong_kind_changes_nothing_and_says_so(pool: PgPool) {
         assert!(page.body.contains(reason), "{reason}: {page:?}");
         assert!(!page.body.contains(MARKER), "{page:?}");
         assert!(results(&mut browser, &sent).await.is_empty());
-        wait_for_place(&app).await;
     }
     assert_eq!(users_named(&app, "bad-%").await, 0);
 }

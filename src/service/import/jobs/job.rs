@@ -157,7 +157,15 @@ impl ImportJob {
 
     /// How far the import is, for every instance.
     pub(crate) fn snapshot(&self) -> ImportRecord {
-        let progress = self.progress();
+        self.record_of(self.progress())
+    }
+
+    /// As [`Self::snapshot`], with an end that this instance does not show yet.
+    pub(super) fn ended_snapshot(&self, end: &JobEnd) -> ImportRecord {
+        self.record_of(Progress { state: JobState::Ended(end.clone()), ..self.progress() })
+    }
+
+    fn record_of(&self, progress: Progress) -> ImportRecord {
         let detail = match &progress.state {
             JobState::Ended(JobEnd::Refused(reason)) => Some(reason),
             JobState::Checking | JobState::Running | JobState::Ended(_) => None,
@@ -227,6 +235,7 @@ impl ImportJob {
         self.results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
     }
 
+    /// Shows the end. Another import may start now.
     pub(super) fn end(&self, end: JobEnd) {
         self.locked_progress().state = JobState::Ended(end);
     }

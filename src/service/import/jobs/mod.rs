@@ -183,12 +183,14 @@ impl ImportJobs {
         let source = Source::Memory(Arc::new(file), maximum.saturating_mul(DECOMPRESSION));
         tokio::spawn(async move {
             let importers = self.importers.clone();
-            tokio::select! {
-                end = running::run(importers, requester, &job, source) => job.end(end),
+            let end = tokio::select! {
+                end = running::run(importers, requester, &job, source) => end,
                 never = self.registry.follow(&job) => match never {},
-            }
-            self.registry.end(&job.snapshot()).await;
+            };
+            // The end is shown when another import may start.
             drop(place);
+            self.registry.end(&job.ended_snapshot(&end)).await;
+            job.end(end);
         });
         Ok(Ok(()))
     }
