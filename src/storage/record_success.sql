@@ -1,8 +1,9 @@
 -- Records that a secret was right. The consecutive failures of its type are reset. The attempt itself was
 -- reserved as a failure, so it is taken back for every type, with the delay that it caused. Nothing else
 -- of the throttling state changes: later refusals do not reveal that the user logged in. Earlier
--- secrets of this address are removed from the throttling state, but stay counted there. The address
--- becomes known, and the user's known addresses beyond the newest $5 others are deleted.
+-- secrets of this address are removed from the throttling state, but stay counted there; the digests of
+-- pending questions, which are longer, stay there until their own logins take them back or confirm them.
+-- The address becomes known, and the user's known addresses beyond the newest $5 others are deleted.
 --
 -- Lock order: authentication_attempts by type, then known_addresses, then address_failures.
 -- Commits without waiting for a standby (docs/adr/0072-poolers-and-standbys.md).
@@ -16,10 +17,12 @@ locked AS (
     ORDER BY credential_type COLLATE "C" FOR UPDATE
 ),
 own AS (
-    SELECT coalesce((
-        SELECT array_append(counted_secrets, $6::bytea) FROM known_addresses
-        WHERE user_id = $1 AND address_digest = $2
-    ), ARRAY[$6]) AS counted_secrets
+    SELECT ARRAY(
+        SELECT secret FROM known_addresses AS k, unnest(k.counted_secrets) AS counted(secret)
+        WHERE k.user_id = $1 AND k.address_digest = $2
+          AND octet_length(secret) = octet_length($6::bytea)
+        UNION ALL SELECT $6
+    ) AS counted_secrets
 ),
 reset AS (
     UPDATE authentication_attempts AS a

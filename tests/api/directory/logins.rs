@@ -307,6 +307,37 @@ async fn concurrent_logins_of_one_user_bind_once(pool: PgPool) {
         answer.assert_status(200);
     }
     assert!(outcomes(&app, "accepted").await < 5.0);
-    // An attempt that was reserved while another login succeeded may stay counted for the throttling.
-    assert!(failure_count(&app, 501).await <= 1);
+    assert_eq!(failure_count(&app, 501).await, 0);
+}
+
+/// The failures of a user for the throttling, of the directory and of passwords here.
+async fn throttled_failures(app: &TestApp, user_id: i32) -> Vec<i32> {
+    let statement = "SELECT throttle_failures FROM authentication_attempts
+                     WHERE user_id = $1 ORDER BY credential_type";
+    sqlx::query_scalar(statement).bind(user_id).fetch_all(&app.pool).await.unwrap()
+}
+
+/// A login with a wrong password waits for the directory while another one from the same address
+/// succeeds with a password of this service.
+#[sqlx::test]
+async fn a_failure_beside_a_success_counts_once(pool: PgPool) {
+    let slapd = Slapd::start(&person("ola", 1101, "of ola"));
+    let more = ("VERIFY_TIMEOUT_SECONDS", "5");
+    let app = spawn(pool, &slapd.variables(), &[&SETTINGS[..1], &[more]].concat()).await;
+    app.add_user((501, "ola"), &[]);
+    save_sid(&app, 501, 1101).await;
+    slapd.freeze();
+    let wrong = login(&app, "ola", "of nobody");
+    let right = async {
+        while throttled_failures(&app, 501).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let answer = login(&app, "ola", &password_of("ola")).await;
+        slapd.resume();
+        answer
+    };
+    let (wrong, right) = futures_util::future::join(wrong, right).await;
+    right.assert_status(200);
+    wrong.assert_unauthenticated();
+    assert_eq!(throttled_failures(&app, 501).await, [1, 1]);
 }

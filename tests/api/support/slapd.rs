@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{TestAuthority, free_port, replace, run_successfully};
@@ -66,6 +67,16 @@ impl Slapd {
     pub(crate) fn stop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Freezes the server: it accepts connections, and answers nothing until [`Self::resume`].
+    pub(crate) fn freeze(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::STOP).unwrap();
+    }
+
+    /// Lets a frozen server answer what it was asked.
+    pub(crate) fn resume(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::CONT).unwrap();
     }
 
     /// Starts the server again, on the same ports.
