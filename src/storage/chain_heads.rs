@@ -132,26 +132,49 @@ impl TryFrom<LinkRow> for ChainLink {
     }
 }
 
-/// Lists up to `limit` links of a user's chain after the sequence `after`, in order.
+/// A link of a chain, as it is stored.
+pub(crate) struct StoredLink {
+    /// The user whose chain it is.
+    pub(crate) user_id: UserId,
+    /// Its place in the chain.
+    pub(crate) sequence: i64,
+    /// `None` if a value in its row is invalid.
+    pub(crate) link: Option<ChainLink>,
+}
+
+impl TryFrom<LinkRow> for StoredLink {
+    type Error = StorageError;
+
+    fn try_from(row: LinkRow) -> Result<Self, StorageError> {
+        let user_id = UserId::try_from(row.user_id).map_err(|_| INCONSISTENT)?;
+        Ok(Self { user_id, sequence: row.sequence, link: ChainLink::try_from(row).ok() })
+    }
+}
+
+/// Lists up to `limit` links after the position `after`, a user and a sequence, of the users up to
+/// `last`, by user and sequence.
 pub(crate) async fn list_links_after(
     connection: &mut PgConnection,
-    user_id: UserId,
-    after: i64,
+    after: (i32, i64),
+    last: UserId,
     limit: i64,
-) -> Result<Vec<ChainLink>, StorageError> {
+) -> Result<Vec<StoredLink>, StorageError> {
+    let (user_id, sequence) = after;
     sqlx::query_as!(
         LinkRow,
         "SELECT user_id, sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
                 credential_type, session_epoch, reason, key_id, mac
-         FROM audit_events WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
-        user_id.as_i32(),
-        after,
+         FROM audit_events WHERE (user_id, sequence) > ($1, $2) AND user_id <= $3
+         ORDER BY user_id, sequence LIMIT $4",
+        user_id,
+        sequence,
+        last.as_i32(),
         limit,
     )
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(ChainLink::try_from)
+    .map(StoredLink::try_from)
     .collect()
 }
 

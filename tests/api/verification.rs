@@ -3,7 +3,7 @@
 use std::fs;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{PLAIN, Server, TestApp, keeper};
@@ -57,6 +57,42 @@ async fn audit_verify_finds_nothing_after_changes_by_the_service(pool: PgPool) {
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
     let table = app.command(&["audit", "verify"], "");
     assert!(table.stderr.contains("3 chains and 0 anchors verified, 0 findings"), "{table:?}");
+}
+
+/// The links of 250 users with three events each do not fit into one statement, nor the users into one
+/// transaction: the first statement ends within the chain of user 1164, and the first transaction
+/// with user 1196.
+#[sqlx::test]
+async fn chains_are_verified_across_the_pages_that_are_read(pool: PgPool) {
+    let app = app_with_intact_chains(pool).await;
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$4MV0kVOPc6uXRPHsGZ3BcGhCmzQ0NcOHnPuyGq0Yy5w";
+    let line = |user: usize| {
+        let identifier = json!({"type": "ActiveDirectory", "value": format!("S-1-5-21-{user}")});
+        json!({"login_name": format!("u{user}"), "id": 1000 + user,
+               "credentials": [{"hash": hash}, identifier]})
+        .to_string()
+    };
+    let lines: Vec<_> = (0..250).map(line).collect();
+    app.command(&["import", "-"], &lines.join("\n")).assert_success();
+    assert_eq!(verify(&app, &[]), (0, Vec::new()));
+    execute_sql(
+        &app,
+        "DELETE FROM audit_events WHERE (user_id, sequence) IN ((1163, 3), (1164, 2), (1196, 1));
+         UPDATE users SET is_retired = true WHERE user_id = 1249",
+    )
+    .await;
+    let expected = [
+        (1163, "event 3 is missing"),
+        (1164, "event 2 is missing"),
+        (1196, "event 1 is missing"),
+        (1249, "the retired state was changed without an event"),
+    ];
+    let (code, found) = verify(&app, &[]);
+    for (user, text) in expected {
+        assert!(found.contains(&(user, text.to_owned())), "{user}: {found:#?}");
+    }
+    let is_expected = |(found, _): &(i64, String)| expected.iter().any(|(user, _)| user == found);
+    assert_eq!((code, found.iter().all(is_expected)), (1, true), "{found:#?}");
 }
 
 /// Changes by somebody with write access to the database, and the finding for each.
@@ -124,7 +160,7 @@ const TAMPERINGS: [(&str, &str); 15] = [
     (
         "ALTER TABLE audit_events DROP CONSTRAINT audit_events_scheme_check;
          UPDATE audit_events SET scheme = 'other' WHERE user_id = 278 AND sequence = 2",
-        "an event after event 0 is invalid",
+        "an event after event 1 is invalid",
     ),
 ];
 

@@ -19,11 +19,15 @@ use crate::{
         keyring_handle::KeyringHandle,
         sealing::unseal,
     },
-    storage::{self, Database, StorageError, chain_heads, credentials},
+    storage::{self, Database, StorageError, chain_heads, chain_heads::StoredLink, credentials},
 };
 
-/// The maximum number of users per transaction, and of links per statement.
+/// The maximum number of users per transaction.
 const PAGE: i64 = 200;
+
+/// The maximum number of links per statement. Most chains are short, so that one statement reads the
+/// chains of many users.
+const LINKS: i64 = 500;
 
 /// A difference between the database and the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +136,21 @@ impl ChainState {
     }
 }
 
+/// A chain whose links were verified.
+struct VerifiedChain {
+    /// The state after the last link that could be read.
+    state: ChainState,
+    found: Vec<Discrepancy>,
+    /// False after a link with an invalid value.
+    is_readable: bool,
+}
+
+impl Default for VerifiedChain {
+    fn default() -> Self {
+        Self { state: ChainState::start(), found: Vec::new(), is_readable: true }
+    }
+}
+
 /// Verifies chains and anchors.
 pub(crate) struct ChainVerifier {
     pub(crate) database: Database,
@@ -164,29 +183,71 @@ impl ChainVerifier {
         let Some(last) = heads.last() else { return Ok(None) };
         let user_ids: Vec<_> = heads.iter().map(|head| head.user_id).collect();
         let rows = credentials::list_stored(&mut snapshot, &user_ids).await?;
+        let mut rows = rows.as_slice();
+        let mut chains = self.verify_chains(&mut snapshot, &user_ids).await?;
         for head in &heads {
-            let of_user = rows.iter().filter(|row| row.user_id == head.user_id);
-            let found = self.verify_user(&mut snapshot, head, of_user).await?;
+            let (of_user, others) =
+                rows.split_at(rows.partition_point(|row| row.user_id <= head.user_id));
+            rows = others;
+            let chain = chains.remove(&head.user_id).unwrap_or_default();
+            let found = self.verify_user(head, of_user, chain);
             findings.extend(found.into_iter().map(|discrepancy| (head.user_id, discrepancy)));
         }
         let count = u64::try_from(heads.len()).unwrap_or_default();
         Ok(Some((last.user_id.as_i32(), count)))
     }
 
-    async fn verify_user(
+    /// Verifies each link of the chains of users, which are in the order of their ids.
+    async fn verify_chains(
         &self,
         connection: &mut PgConnection,
-        head: &ChainHead,
-        rows: impl Iterator<Item = &StoredCredential>,
-    ) -> Result<Vec<Discrepancy>, StorageError> {
-        let mut found = Vec::new();
-        let Some(state) = self.verify_chain(connection, head.user_id, &mut found).await? else {
-            return Ok(found);
+        user_ids: &[UserId],
+    ) -> Result<BTreeMap<UserId, VerifiedChain>, StorageError> {
+        let mut chains = BTreeMap::<_, VerifiedChain>::new();
+        let (Some(first), Some(last)) = (user_ids.first(), user_ids.last()) else {
+            return Ok(chains);
         };
+        // Sequences begin at 1.
+        let mut after = (first.as_i32(), 0);
+        loop {
+            let links = chain_heads::list_links_after(connection, after, *last, LINKS).await?;
+            let Some(end) = links.last() else { return Ok(chains) };
+            after = (end.user_id.as_i32(), end.sequence);
+            for StoredLink { user_id, link, .. } in &links {
+                self.follow(chains.entry(*user_id).or_default(), link.as_ref());
+            }
+        }
+    }
+
+    /// Verifies the next link of a chain. Nothing is concluded from what follows an invalid one.
+    fn follow(&self, chain: &mut VerifiedChain, link: Option<&ChainLink>) {
+        if !chain.is_readable {
+            return;
+        }
+        let Some(link) = link else {
+            chain.is_readable = false;
+            chain.found.push(Discrepancy::EventUnreadable(chain.state.sequence));
+            return;
+        };
+        chain.found.extend(self.verify_link(&chain.state, link));
+        chain.state.apply(link);
+    }
+
+    /// Compares a user with the state that the chain describes.
+    fn verify_user(
+        &self,
+        head: &ChainHead,
+        rows: &[StoredCredential],
+        chain: VerifiedChain,
+    ) -> Vec<Discrepancy> {
+        let VerifiedChain { state, mut found, is_readable } = chain;
+        if !is_readable {
+            return found;
+        }
         if head.sequence > state.sequence {
             // The missing events are unknown, so the state cannot be compared.
             found.push(Discrepancy::EventMissing(state.sequence + 1));
-            return Ok(found);
+            return found;
         }
         let is_same_mac: bool = head.mac.ct_eq(&state.mac).into();
         if head.sequence != state.sequence || !is_same_mac {
@@ -201,36 +262,7 @@ impl ChainVerifier {
             found.extend(differs.then_some(discrepancy));
         }
         self.verify_credentials(rows, state, &mut found);
-        Ok(found)
-    }
-
-    /// Verifies each link of a chain; returns the state after the last one, `None` when an event is
-    /// invalid.
-    async fn verify_chain(
-        &self,
-        connection: &mut PgConnection,
-        user_id: UserId,
-        found: &mut Vec<Discrepancy>,
-    ) -> Result<Option<ChainState>, StorageError> {
-        let mut state = ChainState::start();
-        loop {
-            let after = state.sequence;
-            let links = chain_heads::list_links_after(connection, user_id, after, PAGE).await;
-            let links = match links {
-                Err(StorageError::Inconsistent { .. }) => {
-                    found.push(Discrepancy::EventUnreadable(after));
-                    return Ok(None);
-                }
-                links => links?,
-            };
-            if links.is_empty() {
-                return Ok(Some(state));
-            }
-            for link in &links {
-                found.extend(self.verify_link(&state, link));
-                state.apply(link);
-            }
-        }
+        found
     }
 
     fn verify_link(&self, state: &ChainState, link: &ChainLink) -> Option<Discrepancy> {
@@ -246,9 +278,9 @@ impl ChainVerifier {
         (!bool::from(is_equal)).then_some(Discrepancy::EventChanged(sequence))
     }
 
-    fn verify_credentials<'rows>(
+    fn verify_credentials(
         &self,
-        rows: impl Iterator<Item = &'rows StoredCredential>,
+        rows: &[StoredCredential],
         mut state: ChainState,
         found: &mut Vec<Discrepancy>,
     ) {
