@@ -1,9 +1,9 @@
-//! A soak test, run by `script/soak`: mixed traffic with faults for a set time. Memory, threads,
-//! descriptors and connections of the service, and memory and tables of its database, must stay
-//! flat. `trend` says what flat means.
+//! Soak tests: mixed traffic with faults for a set time. Memory, threads, descriptors and connections
+//! of the service, and memory and tables of its database, must stay flat. `script/soak` runs them, and
+//! `script/test` only the parts that evaluate a run.
 //!
 //! Two instances share a database. The measured one runs from the beginning to the end; the other one
-//! restarts in each round of faults.
+//! restarts in each round of faults. `trend` says what flat means.
 
 #![expect(
     clippy::unwrap_used,
@@ -159,8 +159,8 @@ async fn resources_stay_flat_under_mixed_traffic_with_faults() {
     stop([measured, other.unwrap()]);
     let tally = Arc::into_inner(tally).unwrap().into_inner().unwrap();
     let title = format!("{minutes} minutes, seed {seed}");
-    let trends = report::write(&results, &title, &samples, Some(&tally));
-    report::assert_flat(&trends);
+    let judgments = report::write(&results, &title, &samples, Some(&tally));
+    report::assert_flat(&judgments);
     assert!(tally.faults.is_empty(), "unexpected answers: {:#?}", tally.faults);
     assert!(tally.counts.values().all(|count| count.completed > 0), "{:#?}", tally.counts);
 }

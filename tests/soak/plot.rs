@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
+    report::Judgment,
     samples::{MEASURES, Sample, series},
     trend::{Point, Trend},
 };
@@ -55,7 +56,7 @@ impl Panel {
 }
 
 /// Draws a run. The part before `warm_up` hours does not count for the lines.
-pub(crate) fn draw(samples: &[Sample], trends: &[Trend], warm_up: f64) -> String {
+pub(crate) fn draw(samples: &[Sample], judgments: &[Judgment], warm_up: f64) -> String {
     let rows = MEASURES.len().div_ceil(COLUMNS);
     let cell = (PANEL.0 + 3.0 * MARGIN, ABOVE + PANEL.1 + BELOW + MARGIN);
     let place =
@@ -67,7 +68,8 @@ pub(crate) fn draw(samples: &[Sample], trends: &[Trend], warm_up: f64) -> String
          <title>Resources of the service during a soak test</title>\n<style>{STYLE}\n</style>\n\
          <rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n"
     );
-    for (index, (measure, trend)) in MEASURES.iter().zip(trends).enumerate() {
+    for (index, (measure, judgment)) in MEASURES.iter().zip(judgments).enumerate() {
+        let trend = &judgment.trend;
         let (column, row) = place(index);
         let points = series(samples, index);
         let panel = Panel {
@@ -76,14 +78,11 @@ pub(crate) fn draw(samples: &[Sample], trends: &[Trend], warm_up: f64) -> String
             hours: points.last().map_or(1.0, |last| last.hours),
             range: range(&points),
         };
-        let unit = format!(
-            "{:+.2} ± {:.2} an hour, bound {}: {}",
-            trend.slope,
-            trend.margin,
-            measure.bound,
-            trend.verdict(measure.bound)
+        let result = format!(
+            "{:+.2} ± {:.2} an hour, limit {}: {judgment}",
+            trend.slope, trend.margin, measure.limit
         );
-        write_panel(&mut svg, &panel, measure.name, &unit);
+        write_panel(&mut svg, &panel, measure.name, &result);
         write_series(&mut svg, &panel, &points, (trend, warm_up));
     }
     svg.push_str("</svg>\n");
@@ -149,23 +148,20 @@ fn index_of(index: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trend::number;
+    use crate::{report::judge, trend::number};
 
     #[test]
     fn a_plot_has_a_panel_with_its_line_for_each_measure() {
         let sample =
             |index| Sample { hours: number(index) / 240.0, values: [50.0; MEASURES.len()] };
         let samples: Vec<_> = (0..480).map(sample).collect();
-        let trends: Vec<_> = (0..MEASURES.len())
-            .map(|measure| Trend::of(&series(&samples, measure)).unwrap())
-            .collect();
-        let svg = draw(&samples, &trends, 0.3);
+        let svg = draw(&samples, &judge(&samples).unwrap(), 0.3);
         assert_eq!(svg.matches("class=\"series\"").count(), MEASURES.len());
         assert_eq!(svg.matches("class=\"trend\"").count(), MEASURES.len());
         for measure in &MEASURES {
             assert!(svg.contains(&format!(">{}</text>", measure.name)), "{}", measure.name);
         }
-        assert!(svg.contains("+0.00 ± 0.00 an hour, bound 2: flat"), "{svg}");
+        assert!(svg.contains("+0.00 ± 0.00 an hour, limit 2 an hour: flat"), "{svg}");
         assert!(!svg.contains("NaN"), "{svg}");
         assert_closed(&svg);
     }

@@ -1,20 +1,63 @@
 //! Writes the results of a run: a plot, and tables in Markdown.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::{self, Write as _},
+    fs,
+    path::Path,
+};
 
 use crate::{
     WARM_UP, plot,
-    samples::{MEASURES, Sample, series},
+    samples::{Limit, MEASURES, Sample, series},
     traffic::Tally,
     trend::{Trend, Verdict},
 };
 
-/// The trends of the measures after the warm-up. `None` if a run was too short.
-pub(crate) fn trends(samples: &[Sample]) -> Option<Vec<Trend>> {
+/// What a run says about a resource.
+pub(crate) struct Judgment {
+    limit: Limit,
+    /// The line after the warm-up.
+    pub(crate) trend: Trend,
+    /// The first value of the whole run, and the highest one.
+    first: f64,
+    highest: f64,
+}
+
+impl Judgment {
+    /// True when the resource is proven to exceed its limit.
+    fn is_exceeded(&self) -> bool {
+        match self.limit {
+            Limit::Growth(bound) => self.trend.verdict(bound) == Verdict::Growing,
+            Limit::Rise(rise) => self.highest > self.first + rise,
+        }
+    }
+}
+
+impl fmt::Display for Judgment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.limit {
+            Limit::Growth(bound) => self.trend.verdict(bound).fmt(formatter),
+            Limit::Rise(_) if self.is_exceeded() => formatter.write_str("exceeded"),
+            Limit::Rise(_) => write!(formatter, "bounded: from {} to {}", self.first, self.highest),
+        }
+    }
+}
+
+/// Judges the measures. `None` if a run was too short.
+pub(crate) fn judge(samples: &[Sample]) -> Option<Vec<Judgment>> {
     let warm_up = warm_up(samples);
     let counted = samples.partition_point(|sample| sample.hours < warm_up);
     let (_, counted) = samples.split_at(counted);
-    (0..MEASURES.len()).map(|measure| Trend::of(&series(counted, measure))).collect()
+    let judgments = MEASURES.iter().enumerate().map(|(index, measure)| {
+        let values = || samples.iter().map(|sample| sample.values[index]);
+        Some(Judgment {
+            limit: measure.limit,
+            trend: Trend::of(&series(counted, index))?,
+            first: values().next()?,
+            highest: values().fold(0.0, f64::max),
+        })
+    });
+    judgments.collect()
 }
 
 fn warm_up(samples: &[Sample]) -> f64 {
@@ -27,24 +70,24 @@ pub(crate) fn write(
     title: &str,
     samples: &[Sample],
     tally: Option<&Tally>,
-) -> Vec<Trend> {
-    let trends = trends(samples).expect("enough samples for a trend; run for longer");
+) -> Vec<Judgment> {
+    let judgments = judge(samples).expect("enough samples for a trend; run for longer");
     let mut text = format!("{title}\n\n");
-    text.push_str("| Resource | First | Last | Growth in an hour (95 %) | Bound | |\n");
+    text.push_str("| Resource | First | Last | Growth in an hour (95 %) | Limit | |\n");
     text.push_str("|---|--:|--:|--:|--:|---|\n");
-    for (measure, trend) in MEASURES.iter().zip(&trends) {
+    for (measure, judgment) in MEASURES.iter().zip(&judgments) {
+        let trend = &judgment.trend;
         let [first, last] = [trend.blocks.first(), trend.blocks.last()];
         let value = |point: Option<&crate::trend::Point>| point.map_or(f64::NAN, |p| p.value);
         let _ = writeln!(
             text,
-            "| {} | {:.1} | {:.1} | {:+.2} ± {:.2} | {} | {} |",
+            "| {} | {:.1} | {:.1} | {:+.2} ± {:.2} | {} | {judgment} |",
             measure.name,
             value(first),
             value(last),
             trend.slope,
             trend.margin,
-            measure.bound,
-            trend.verdict(measure.bound)
+            measure.limit,
         );
     }
     if let Some(tally) = tally {
@@ -62,16 +105,43 @@ pub(crate) fn write(
     }
     println!("{text}");
     fs::write(folder.join("soak.md"), &text).expect("written");
-    let svg = plot::draw(samples, &trends, warm_up(samples));
+    let svg = plot::draw(samples, &judgments, warm_up(samples));
     fs::write(folder.join("soak.svg"), svg).expect("written");
-    trends
+    judgments
 }
 
-/// Asserts that no resource is proven to grow beyond its bound.
-pub(crate) fn assert_flat(trends: &[Trend]) {
-    let growing = MEASURES.iter().zip(trends);
-    let growing =
-        growing.filter(|(measure, trend)| trend.verdict(measure.bound) == Verdict::Growing);
-    let growing: Vec<_> = growing.map(|(measure, _)| measure.name).collect();
-    assert!(growing.is_empty(), "grows: {growing:?}");
+/// Asserts that no resource is proven to exceed its limit.
+pub(crate) fn assert_flat(judgments: &[Judgment]) {
+    let exceeded = MEASURES.iter().zip(judgments).filter(|(_, judgment)| judgment.is_exceeded());
+    let exceeded: Vec<_> = exceeded.map(|(measure, _)| measure.name).collect();
+    assert!(exceeded.is_empty(), "grows: {exceeded:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trend::number;
+
+    /// The judgment about the threads of a run whose samples have these numbers in turn.
+    fn of_threads(numbers: [f64; 2]) -> Judgment {
+        let threads = MEASURES.iter().position(|measure| measure.column == "threads").unwrap();
+        let sample = |index: usize| {
+            let mut values = [50.0; MEASURES.len()];
+            values[threads] = numbers[usize::from(index > 240)];
+            Sample { hours: number(index) / 240.0, values }
+        };
+        let samples: Vec<_> = (0..480).map(sample).collect();
+        judge(&samples).unwrap().swap_remove(threads)
+    }
+
+    #[test]
+    fn threads_may_become_more_by_their_limit() {
+        let bounded = of_threads([10.0, 18.0]);
+        assert_eq!(
+            (bounded.is_exceeded(), bounded.to_string()),
+            (false, "bounded: from 10 to 18".into())
+        );
+        let exceeded = of_threads([10.0, 19.0]);
+        assert_eq!((exceeded.is_exceeded(), exceeded.to_string()), (true, "exceeded".into()));
+    }
 }
