@@ -1,8 +1,9 @@
-//! Promotions under load, run by `script/failover`: two PostgreSQL servers with streaming
-//! replication, each on a machine of its own (a network namespace), a primary that is killed,
-//! frozen or cut off, and a standby that is promoted. No acknowledged save may be lost.
+//! Failover tests: a PostgreSQL primary that is killed, frozen, cut off or shut down under load, and a
+//! standby that is promoted. No acknowledged save may be lost. `script/failover` runs them, and
+//! `script/acceptance` a short form.
 //!
-//! The tests print all times, and compare them only with the timeouts of the service.
+//! Two servers with streaming replication run on a machine of their own each, a network namespace. The
+//! tests print all times, and compare them only with the timeouts of the service.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
-//! Overload tests, run by `script/acceptance`: more requests than the service can handle, and a
-//! database that is slow, silent or unreachable. Refused requests get 503 with `Retry-After`,
-//! acknowledged saves are durable, memory stays below its ceiling, and the service recovers.
+//! Overload tests: more requests than the service can handle, and a database that is slow, silent or
+//! unreachable. Refused requests get 503 with `Retry-After`, acknowledged saves are durable, memory
+//! stays below its ceiling, and the service recovers. `script/acceptance` runs them.
 //!
 //! The tests print all times, and compare them only with the timeouts of the service.
 

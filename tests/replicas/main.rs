@@ -1,6 +1,6 @@
-//! Three instances behind HAProxy, run by `script/acceptance`: changes are seen by every instance at
-//! once, limits and locks hold over all of them, and rolling restarts and a rolling upgrade lose no
-//! request.
+//! Replica tests: three instances behind HAProxy. Every instance sees a change at once, limits and
+//! locks hold over all of them, and rolling restarts and a rolling upgrade lose no request.
+//! `script/acceptance` runs them.
 
 #![expect(
     clippy::unwrap_used,
