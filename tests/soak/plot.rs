@@ -80,7 +80,9 @@ pub(crate) fn draw(samples: &[Sample], judgments: &[Judgment], warm_up: f64) -> 
         };
         let result = format!(
             "{:+.2} ± {:.2} an hour, limit {}: {judgment}",
-            trend.slope, trend.margin, measure.limit
+            trend.slope,
+            trend.margin,
+            judgment.limit()
         );
         write_panel(&mut svg, &panel, measure.name, &result);
         write_series(&mut svg, &panel, &points, (trend, warm_up));

@@ -1,10 +1,6 @@
 //! What a run measures: the resources of one instance and of its database.
 
-use std::{
-    fmt::{self, Write as _},
-    fs,
-    path::Path,
-};
+use std::{fmt::Write as _, fs, path::Path};
 
 use sqlx::PgConnection;
 
@@ -29,15 +25,6 @@ pub(crate) enum Limit {
     Growth(f64),
     /// How far it may rise above the first sample, for a number that is bounded by construction.
     Rise(f64),
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Growth(bound) => write!(formatter, "{bound} an hour"),
-            Self::Rise(rise) => write!(formatter, "{rise} more"),
-        }
-    }
 }
 
 /// The jobs that the instance may run at the same time on threads for blocking work: to look at the
