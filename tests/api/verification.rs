@@ -59,21 +59,26 @@ async fn audit_verify_finds_nothing_after_changes_by_the_service(pool: PgPool) {
     assert!(table.stderr.contains("3 chains and 0 anchors verified, 0 findings"), "{table:?}");
 }
 
-/// The links of 250 users with three events each do not fit into one statement, nor the users into one
-/// transaction: the first statement ends within the chain of user 1164, and the first transaction
-/// with user 1196.
+/// The users do not fit into one transaction, which ends with user 1196, nor their links into one
+/// statement, which ends within a chain.
 #[sqlx::test]
 async fn chains_are_verified_across_the_pages_that_are_read(pool: PgPool) {
     let app = app_with_intact_chains(pool).await;
     let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$4MV0kVOPc6uXRPHsGZ3BcGhCmzQ0NcOHnPuyGq0Yy5w";
     let line = |user: usize| {
         let identifier = json!({"type": "ActiveDirectory", "value": format!("S-1-5-21-{user}")});
-        json!({"login_name": format!("u{user}"), "id": 1000 + user,
-               "credentials": [{"hash": hash}, identifier]})
-        .to_string()
+        // The first user has an event less, so that a chain is divided.
+        let credentials = if user == 0 { vec![] } else { vec![identifier] };
+        let credentials = [vec![json!({ "hash": hash })], credentials].concat();
+        json!({"login_name": format!("u{user}"), "id": 1000 + user, "credentials": credentials})
+            .to_string()
     };
     let lines: Vec<_> = (0..250).map(line).collect();
     app.command(&["import", "-"], &lines.join("\n")).assert_success();
+    let divided =
+        "SELECT (array_agg(user_id ORDER BY user_id, sequence))[500:501] FROM audit_events";
+    let divided: Vec<i32> = sqlx::query_scalar(divided).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(divided[0], divided[1], "the links of one user are in two statements");
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
     execute_sql(
         &app,

@@ -1,11 +1,14 @@
 //! Limits and locks are in the database, so they hold over all instances.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     changes::login,
-    cluster::{Cluster, INSTANCES, direct_client},
+    cluster::{Cluster, INSTANCES, Instance, direct_client},
     service::{FIRST_TARGET, Installation, PASSWORD},
     traffic::{Call, Operation},
     transfers,
@@ -98,23 +101,48 @@ const IMPORTED: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_imports_that_all_instances_receive_at_once_one_begins() {
-    let cluster = Cluster::start(Installation::prepare(1, 0).await, &[]);
+    let patience = [
+        ("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "8"),
+        ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "30"),
+    ];
+    let cluster = Cluster::start(Installation::prepare(1, 0).await, &patience);
     let client = direct_client();
     let line = |number| {
         let user = json!({"login_name": format!("new{number}"), "credentials": [{"value": "x"}]});
         format!("{user}\n")
     };
     let file: String = (0..IMPORTED).map(line).collect();
-    let imports = cluster.instances.iter().map(|instance| {
-        let (client, url, file) = (&client, instance.url(), file.as_str());
-        async move {
-            let call = Call { client, url: &url };
-            let headers = call.log_in(Operation::SaveSession, "caller0", PASSWORD).await.unwrap();
-            transfers::begin_import(&call, &headers, file).await.unwrap().status
-        }
+    let urls: Vec<_> = cluster.instances.iter().map(Instance::url).collect();
+    let calls: Vec<_> = urls.iter().map(|url| Call { client: &client, url }).collect();
+    let log_ins = calls.iter().map(|call| call.log_in(Operation::SaveSession, "caller0", PASSWORD));
+    let sessions = join_all(log_ins).await;
+    // While this connection has the lock, no instance may look for another import.
+    let mut database = cluster.installation.database().await;
+    let lock = "SELECT pg_advisory_lock(hashtextextended('import_runs', 0))";
+    sqlx::query(lock).execute(&mut database).await.unwrap();
+    let imports = calls.iter().zip(sessions).map(|(call, headers)| {
+        let file = file.as_str();
+        async move { transfers::begin_import(call, &headers.unwrap(), file).await.unwrap().status }
     });
-    let mut statuses = join_all(imports).await;
+    let (mut statuses, ()) = tokio::join!(join_all(imports), async move {
+        wait_for_two_that_wait(&mut database).await;
+        database.close().await.unwrap();
+    });
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 409, 409]);
     cluster.stop();
+}
+
+/// Waits until two instances wait for the lock of an import at the same time.
+async fn wait_for_two_that_wait(database: &mut PgConnection) {
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *database).await.unwrap();
+        if waiting >= 2 {
+            return;
+        }
+        assert!(Instant::now() < until, "no two instances wait for the lock of an import");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
