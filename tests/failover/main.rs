@@ -146,8 +146,7 @@ impl TestBed {
         let noticed = start.elapsed();
         self.pair.promote().await;
         let promoted = start.elapsed();
-        let recovered = traffic.wait_for_save(RECOVERY_LIMIT).await;
-        assert!(recovered.is_some(), "{fault:?}: no save within {RECOVERY_LIMIT:?}");
+        traffic.assert_recovers(RECOVERY_LIMIT).await;
         tokio::time::sleep(CALM).await;
         let history = traffic.stop().await;
         let lost = self.lost(&history, &before).await;
@@ -203,7 +202,7 @@ async fn asynchronous_replication_loses_acknowledged_saves() {
     test_bed.pair.fail(Fault::Kill);
     test_bed.pair.standby().machine.reconnect();
     test_bed.pair.promote().await;
-    assert!(traffic.wait_for_save(RECOVERY_LIMIT).await.is_some());
+    traffic.assert_recovers(RECOVERY_LIMIT).await;
     let history = traffic.stop().await;
     let lost = test_bed.lost(&history, &before).await;
     println!(
@@ -237,7 +236,7 @@ async fn a_primary_without_its_standby_acknowledges_no_save() {
     tokio::time::sleep(SEPARATION).await;
     let fenced = Instant::now();
     test_bed.pair.end_former_primary();
-    assert!(traffic.wait_for_save(RECOVERY_LIMIT).await.is_some());
+    traffic.assert_recovers(RECOVERY_LIMIT).await;
     tokio::time::sleep(CALM).await;
     let history = traffic.stop().await;
     let lost = test_bed.lost(&history, &before).await;
@@ -298,7 +297,7 @@ async fn promotions_by_patroni_lose_nothing() {
         let start = Instant::now();
         cluster.fail(primary, fault);
         let promoted = cluster.wait_for_promotion(1 - primary).await;
-        assert!(traffic.wait_for_save(RECOVERY_LIMIT).await.is_some(), "{fault:?}");
+        traffic.assert_recovers(RECOVERY_LIMIT).await;
         tokio::time::sleep(CALM).await;
         let history = traffic.stop().await;
         let lost = service.lost(&history, &before, &mut patroni::Cluster::connect().await).await;

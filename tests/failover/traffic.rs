@@ -63,6 +63,8 @@ pub(crate) struct History {
     logins: Vec<Event>,
     /// Answers that the interface does not document for this situation.
     unexpected: Vec<String>,
+    /// The number of refused requests by their code.
+    refusals: BTreeMap<String, usize>,
 }
 
 impl History {
@@ -163,17 +165,15 @@ impl Traffic {
         Self { shared, stop, tasks }
     }
 
-    /// Waits until a save that is sent from now on is acknowledged; `None` after `limit`.
-    pub(crate) async fn wait_for_save(&self, limit: Duration) -> Option<Duration> {
+    /// Asserts that a save that is sent from now on is acknowledged within `limit`.
+    pub(crate) async fn assert_recovers(&self, limit: Duration) {
         let since = Instant::now();
-        while since.elapsed() < limit {
-            let first = lock(&self.shared.history).first_save_after(since);
-            if first.is_some() {
-                return first;
-            }
+        while lock(&self.shared.history).first_save_after(since).is_none() {
+            // A machine that is too busy for the load refuses with `overloaded`.
+            let refusals = lock(&self.shared.history).refusals.clone();
+            assert!(since.elapsed() < limit, "no save within {limit:?}; refused: {refusals:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        None
     }
 
     /// Stops, and waits for the last answers.
@@ -214,7 +214,7 @@ async fn save(shared: Arc<Shared>) {
         register.sent
     };
     let request = load::save(&shared.headers, user, &secret(shared.round, user, value));
-    let (event, unexpected) = send(&shared, &request).await;
+    let event = send(&shared, &request).await;
     let mut history = lock(&shared.history);
     let register = history.registers.entry(user).or_default();
     match event.result {
@@ -230,30 +230,35 @@ async fn save(shared: Arc<Shared>) {
         Outcome::Refused => {}
     }
     history.saves.push(event);
-    history.unexpected.extend(unexpected);
     drop(history);
     lock(&shared.free).push_back(user);
 }
 
 async fn log_in(shared: Arc<Shared>, number: u64) {
     let login = login(FIRST_TARGET + SAVED + number % LOGGING_IN, &secret_of_login());
-    let (event, unexpected) = send(&shared, &login).await;
-    let mut history = lock(&shared.history);
-    history.logins.push(event);
-    history.unexpected.extend(unexpected);
+    let event = send(&shared, &login).await;
+    lock(&shared.history).logins.push(event);
 }
 
-async fn send(shared: &Shared, request: &str) -> (Event, Option<String>) {
+async fn send(shared: &Shared, request: &str) -> Event {
     let sent = Instant::now();
     let answer = Connection::open(shared.address).await.send(request).await;
     let answered = Instant::now();
-    let (result, is_documented) = match answer.status {
-        200 => (Outcome::Success, true),
-        503 if answer.body.contains("outcome_unknown") => (Outcome::Unknown, true),
-        503 => (Outcome::Refused, true),
-        _ => (Outcome::Unknown, false),
+    let result = match answer.status {
+        200 => Outcome::Success,
+        503 if answer.body.contains("outcome_unknown") => Outcome::Unknown,
+        503 => {
+            let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            let code = body["Code"].as_str().unwrap_or_default().to_owned();
+            *lock(&shared.history).refusals.entry(code).or_default() += 1;
+            Outcome::Refused
+        }
+        _ => {
+            lock(&shared.history).unexpected.push(format!("{answer:?}"));
+            Outcome::Unknown
+        }
     };
-    (Event { sent, answered, result }, (!is_documented).then(|| format!("{answer:?}")))
+    Event { sent, answered, result }
 }
 
 /// A login of the user with this id.
