@@ -1,4 +1,4 @@
-//! A macro that runs a single statement on a database connection.
+//! Macros that run a single statement on a database connection.
 
 /// Runs one statement on a connection and releases the connection. A statement that was not
 /// executed because its connection was stale ([`StorageError::is_retryable`]) runs once
@@ -6,10 +6,27 @@
 ///
 /// [`StorageError::is_retryable`]: crate::storage::StorageError::is_retryable
 macro_rules! on_connection {
-    ($database:expr, |$connection:ident| $statement:expr) => {{
+    ($database:expr, |$connection:ident| $statement:expr) => {
+        statement_on_connection!(is_retryable, $database, |$connection| $statement)
+    };
+}
+
+/// Like `on_connection!`, for a statement that only reads: it also runs once more when its
+/// connection was lost ([`StorageError::is_retryable_read`]).
+///
+/// [`StorageError::is_retryable_read`]: crate::storage::StorageError::is_retryable_read
+macro_rules! read_on_connection {
+    ($database:expr, |$connection:ident| $statement:expr) => {
+        statement_on_connection!(is_retryable_read, $database, |$connection| $statement)
+    };
+}
+
+/// Runs one statement, and once more after an error with this property.
+macro_rules! statement_on_connection {
+    ($is_retryable:ident, $database:expr, |$connection:ident| $statement:expr) => {{
         let mut $connection = $database.connection().await?;
         let mut result = $statement.await;
-        if result.as_ref().err().is_some_and($crate::storage::StorageError::is_retryable) {
+        if result.as_ref().err().is_some_and($crate::storage::StorageError::$is_retryable) {
             drop($connection);
             $connection = $database.connection().await?;
             result = $statement.await;

@@ -24,10 +24,10 @@ use tokio::{
 use super::{
     connection_generation,
     connection_security::ConnectionSecurity,
+    connections_in_use::{ConnectionsInUse, InUse},
     connector::{Connector, Timeouts},
     error::StorageError,
-    primary_search::{self, ConnectionsInUse, InUse},
-    unanswered,
+    stalled_statements, unanswered,
 };
 
 /// A connection that was idle for longer is closed.
@@ -147,7 +147,8 @@ impl Database {
             match self.pool.get().await {
                 Ok(object) => {
                     let permits = Permits { connection: permit, share };
-                    let (held, in_use) = (Some((object, permits)), self.in_use.begin());
+                    let in_use = self.in_use.begin(object.session);
+                    let held = Some((object, permits));
                     return Ok(Connection { held, is_beginning: false, _in_use: in_use });
                 }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
@@ -184,12 +185,10 @@ impl Database {
         tokio::time::sleep(RETRY_DELAY).await;
     }
 
-    /// Follows a promotion also while all connections wait for a server that does not answer. With
-    /// one host, there is no other server to find.
-    pub(super) fn search_when_unanswered(&self) {
-        if self.pool.manager().hosts.are_several() {
-            tokio::spawn(primary_search::run(self.pool.weak(), Arc::downgrade(&self.in_use)));
-        }
+    /// Finds lost connections and promotions also while all connections wait for answers.
+    pub(super) fn examine_stalled_statements(&self) {
+        let (pool, in_use) = (self.pool.weak(), Arc::downgrade(&self.in_use));
+        tokio::spawn(stalled_statements::run(pool, in_use, self.acquire_timeout));
     }
 
     /// The time limits that the server should enforce.

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{
     connection_generation, connection_security::ConnectionSecurity, error::StorageError,
-    hosts::Hosts, socket_options,
+    hosts::Hosts, session::Session, socket_options,
 };
 
 /// A connection that was idle for longer is checked before use.
@@ -46,6 +46,8 @@ pub(super) struct Pooled {
     pub(super) generation: u64,
     /// How it was opened.
     pub(super) security: ConnectionSecurity,
+    /// `None` without TCP, or when a pooler may give each transaction to another session.
+    pub(super) session: Option<Session>,
 }
 
 impl Pooled {
@@ -163,23 +165,29 @@ impl Connector {
         let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
         let port = is_tcp.then(|| options.get_port());
         let connecting = socket_options::connect_with_options(options.connect(), port);
-        let mut inner = connecting.await.map_err(StorageError::connecting)?;
-        if self.begin_session(&mut inner).await.map_err(StorageError::of_first_statement)? {
+        let (connected, socket) = connecting.await;
+        let mut inner = connected.map_err(StorageError::connecting)?;
+        let begun = self.begin_session(&mut inner).await;
+        let begun = begun.map_err(StorageError::of_first_statement)?;
+        if begun.is_read_only {
             return Err(StorageError::ReadOnly);
         }
-        Ok(Pooled { inner, generation, security: self.security })
+        let of_process = |process| socket.map(|socket| Session { process, socket });
+        let session = begun.process.and_then(of_process);
+        Ok(Pooled { inner, generation, security: self.security, session })
     }
 
-    /// Sets the timeouts of the session, and returns whether the server is read-only. Connection
-    /// poolers refuse timeouts as startup parameters.
-    async fn begin_session(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    /// Sets the timeouts of the session. Connection poolers refuse timeouts as startup parameters.
+    async fn begin_session(&self, connection: &mut PgConnection) -> Result<Begun, sqlx::Error> {
         if self.transaction_pooling {
             let is_read_only = sqlx::query_scalar!("SHOW transaction_read_only");
-            return Ok(is_read_only.fetch_one(connection).await?.as_deref() == Some("on"));
+            let is_read_only = is_read_only.fetch_one(connection).await?.as_deref() == Some("on");
+            return Ok(Begun { is_read_only, process: None });
         }
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let session = sqlx::query!(
             r#"SELECT current_setting('transaction_read_only')::boolean AS "is_read_only!",
+                      pg_backend_pid() AS "process!",
                       set_config('lock_timeout', $1, false) AS lock,
                       set_config('statement_timeout', $2, false) AS statement,
                       set_config('idle_in_transaction_session_timeout', $2, false) AS idle"#,
@@ -188,8 +196,15 @@ impl Connector {
         )
         .fetch_one(connection)
         .await?;
-        Ok(session.is_read_only)
+        Ok(Begun { is_read_only: session.is_read_only, process: Some(session.process) })
     }
+}
+
+/// What a new session says about itself.
+struct Begun {
+    is_read_only: bool,
+    /// `None` when the session belongs to a transaction only.
+    process: Option<i32>,
 }
 
 fn with_files(mut options: PgConnectOptions, files: &ConnectionFiles) -> PgConnectOptions {

@@ -78,7 +78,7 @@ pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, Sto
     };
     let database = Database::new(connector, options.maximum_connections, options.acquire_timeout)?;
     database.connection().await?.release();
-    database.search_when_unanswered();
+    database.examine_stalled_statements();
     Ok(database)
 }
 

@@ -18,6 +18,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     pin::pin,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,7 +27,7 @@ use rustix::{
     fs::Dir,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, Shutdown, SocketFlags,
-        SocketType, getpeername, recvmsg, shutdown, socketpair, sockopt,
+        SocketType, getpeername, getsockname, recvmsg, shutdown, socketpair, sockopt,
     },
 };
 
@@ -44,28 +45,63 @@ const PROBE_IDLE: Duration = Duration::from_secs(5);
 /// The time between two probes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Held while a connection may open its socket, so that no other one opens its own.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Both addresses of a TCP socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SocketPair {
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+impl SocketPair {
+    /// `None` for other sockets than connected TCP sockets.
+    fn of(socket: &OwnedFd) -> Option<Self> {
+        let local = SocketAddr::try_from(getsockname(socket).ok()?).ok()?;
+        let peer = SocketAddr::try_from(getpeername(socket).ok()??).ok()?;
+        Some(Self { local, peer })
+    }
+}
+
 /// Awaits `connecting` and sets the options on the TCP socket to `port` that it opens, before the
-/// first write. Sockets that are opened at the same time also get `TCP_NODELAY`, which is harmless.
-/// `port` is `None` when the connection does not use TCP.
-pub(super) async fn connect_with_options<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
+/// first write; also returns the addresses of that socket. Sockets that are opened at the same time
+/// also get `TCP_NODELAY`, which is harmless. `port` is `None` when the connection does not use TCP.
+pub(super) async fn connect_with_options<F: Future>(
+    connecting: F,
+    port: Option<u16>,
+) -> (F::Output, Option<SocketPair>) {
     let mut connecting = pin!(connecting);
-    let mut pending = port;
+    let mut found = None;
+    // Duplicates of new sockets, one of which may be connecting to the port.
+    let mut candidates: Vec<OwnedFd> = Vec::new();
     poll_fn(move |context| {
-        let Some(port) = pending else { return connecting.as_mut().poll(context) };
+        let Some(port) = port.filter(|_| found.is_none()) else {
+            return connecting.as_mut().poll(context).map(|output| (output, found));
+        };
+        let opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let before = descriptors();
         let polled = connecting.as_mut().poll(context);
         if let (Some(before), Some(now)) = (before, descriptors()) {
             let copies = now.difference(&before).filter_map(|descriptor| duplicate(*descriptor));
             for copy in copies {
-                let peer = peer_port(&copy);
+                let pair = SocketPair::of(&copy);
+                let may_be_database = pair.is_none_or(|pair| pair.peer.port() == port);
                 // The calls fail on other descriptors than TCP sockets.
-                let _ = set_options(&copy, peer.is_none_or(|peer| peer == port));
-                if peer == Some(port) {
-                    pending = None;
+                let is_tcp = set_options(&copy, may_be_database).is_ok();
+                // A duplicate of another socket would keep it open.
+                if is_tcp && may_be_database {
+                    candidates.push(copy);
                 }
             }
         }
-        polled
+        drop(opening);
+        let mut pairs = candidates.iter().filter_map(SocketPair::of);
+        found = pairs.rfind(|pair| pair.peer.port() == port);
+        if found.is_some() {
+            candidates.clear();
+        }
+        polled.map(|output| (output, found))
     })
     .await
 }
@@ -87,20 +123,14 @@ fn set_options(socket: &OwnedFd, may_be_database: bool) -> rustix::io::Result<()
 /// Shuts down every TCP connection to one of these addresses, so that each side finds it ended.
 /// Returns their number.
 pub(super) fn shut_down_connections_to(peers: &BTreeSet<SocketAddr>) -> usize {
-    let copies = descriptors().unwrap_or_default().into_iter().filter_map(duplicate);
-    let leads_there = |copy: &OwnedFd| {
-        let peer = getpeername(copy).ok().flatten();
-        peer.and_then(|peer| SocketAddr::try_from(peer).ok())
-            .is_some_and(|peer| peers.contains(&peer))
-    };
-    let found = copies.filter(leads_there);
-    found.filter(|copy| shutdown(copy, Shutdown::Both).is_ok()).count()
+    shut_down(|socket| peers.contains(&socket.peer))
 }
 
-/// The port that a socket is connected or connecting to.
-fn peer_port(socket: &OwnedFd) -> Option<u16> {
-    let peer = getpeername(socket).ok()??;
-    SocketAddr::try_from(peer).ok().map(|peer| peer.port())
+/// Shuts down the TCP connections of this process that a condition selects. Returns their number.
+pub(super) fn shut_down(is_selected: impl Fn(SocketPair) -> bool) -> usize {
+    let copies = descriptors().unwrap_or_default().into_iter().filter_map(duplicate);
+    let found = copies.filter(|copy| SocketPair::of(copy).is_some_and(&is_selected));
+    found.filter(|copy| shutdown(copy, Shutdown::Both).is_ok()).count()
 }
 
 /// The numbers of all open descriptors, except that of the list itself; `None` on a system without
@@ -134,12 +164,20 @@ fn duplicate(descriptor: RawFd) -> Option<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
+    use futures_util::FutureExt as _;
+    use socket2::{SockFilter, SockRef};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
     };
 
     use super::*;
+
+    /// A filter that drops every segment before TCP sees it, so that nothing is acknowledged
+    /// (`BPF_RET | BPF_K` with 0 bytes).
+    const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
     #[tokio::test]
     async fn a_new_socket_has_the_options() {
@@ -148,7 +186,10 @@ mod tests {
         let delayed = TcpStream::connect(address).await.unwrap();
         assert!(!delayed.nodelay().unwrap(), "the system default");
         let port = Some(address.port());
-        let prompt = connect_with_options(TcpStream::connect(address), port).await.unwrap();
+        let (prompt, socket) = connect_with_options(TcpStream::connect(address), port).await;
+        let prompt = prompt.unwrap();
+        let expected = SocketPair { local: prompt.local_addr().unwrap(), peer: address };
+        assert_eq!(socket, Some(expected));
         assert!(prompt.nodelay().unwrap());
         assert_eq!(sockopt::tcp_user_timeout(&prompt).unwrap(), 3000);
         assert!(sockopt::socket_keepalive(&prompt).unwrap());
@@ -173,12 +214,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_whose_packets_are_dropped_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut other = TcpStream::connect(address).await.unwrap();
+        let (other_peer, _) = listener.accept().await.unwrap();
+        let connecting = connect_with_options(TcpStream::connect(address), Some(address.port()));
+        let mut limited = connecting.await.0.unwrap();
+        let (peer, _) = listener.accept().await.unwrap();
+        for peer in [&other_peer, &peer] {
+            SockRef::from(peer).attach_filter(&DROP_ALL).unwrap();
+        }
+        for stream in [&mut other, &mut limited] {
+            stream.write_all(&[7]).await.unwrap();
+        }
+        let ended = limited.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), ErrorKind::TimedOut);
+        assert!(other.read_u8().now_or_never().is_none(), "the default of the system");
+    }
+
+    #[tokio::test]
     async fn no_descriptor_leaks() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let before = descriptors().unwrap().len();
         for _ in 0..20 {
-            drop(connect_with_options(TcpStream::connect(address), Some(0)).await.unwrap());
+            let connecting = TcpStream::connect(address);
+            drop(connect_with_options(connecting, Some(0)).await.0.unwrap());
         }
         let after = descriptors().unwrap().len();
         assert!(after <= before + 2, "{after} and {before}");

@@ -1,14 +1,21 @@
 //! Changes of the database server while the service runs: read-only mode, altered tables, ended
 //! sessions, too few connections, a new password. The service answers 503 and then recovers.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::support::{
-    Answer, DatabaseProxy, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, TestApp,
+    Answer, Credentials, DatabaseProxy, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, TestApp,
 };
+
+/// `http.answer_timeout_seconds` of the tests.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(180);
 
 fn assert_unavailable(answer: &Answer) {
     answer.assert_refused(503, "SoServiceUnavailableException", "database_unavailable");
@@ -25,8 +32,7 @@ async fn a_read_only_server_answers_503_until_it_is_writable_again() {
     let postgres = PrivateServer::start().await;
     let app = TestApp::spawn(postgres.pool.clone()).await;
     let administrator = app.administrator();
-    let token =
-        crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
+    let token = Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
     app.save(&administrator, PLAIN.0, "", "before").await.assert_saved();
     assert_eq!(readiness(&app).await.0, 200);
 
@@ -56,8 +62,7 @@ async fn requests_succeed_after_altered_tables_and_terminated_sessions() {
     let postgres = PrivateServer::start().await;
     let app = TestApp::spawn(postgres.pool.clone()).await;
     let administrator = app.administrator();
-    let token =
-        crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
+    let token = Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
     let assert_all_succeed = async |step: &str| {
         app.get(PRINCIPAL, &administrator).await.assert_status(200);
         app.get(PRINCIPAL, &token).await.assert_status(200);
@@ -122,20 +127,18 @@ async fn requests_queue_for_few_connections_and_a_new_password_is_read_at_once()
     postgres.stop().await;
 }
 
-#[sqlx::test]
-async fn half_open_connections_cost_one_check_and_no_request(pool: PgPool) {
+/// The application behind a proxy, with a token of the administrator and eight open connections that
+/// were just used.
+async fn with_open_connections(pool: PgPool) -> (TestApp, DatabaseProxy, Credentials) {
     let proxy = DatabaseProxy::start(&pool).await;
-    let variables = [("KEEPER__DATABASE__URL", proxy.url.as_str())];
+    let variables = [
+        ("KEEPER__DATABASE__URL", proxy.url.as_str()),
+        ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "5"),
+    ];
     let app = TestApp::spawn_with(pool, &variables, "").await;
-    let administrator = app.administrator();
-    let token =
-        crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
+    let token = Credentials::Raw(format!("Bearer {}", app.token(&app.administrator()).await));
     // Sessions that wait for a lock, so that each has a connection of its own.
-    let mut held = app.pool.begin().await.unwrap();
-    sqlx::raw_sql("SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE")
-        .execute(&mut *held)
-        .await
-        .unwrap();
+    let held = hold_plain(&app).await;
     let saves = (0..8).map(|number| {
         let (app, token) = (&app, &token);
         async move { app.save(token, PLAIN.0, "", &format!("value {number}")).await }
@@ -148,8 +151,24 @@ async fn half_open_connections_cost_one_check_and_no_request(pool: PgPool) {
     for answer in answers {
         answer.assert_saved();
     }
+    (app, proxy, token)
+}
+
+/// Locks the row of the plain user.
+async fn hold_plain(app: &TestApp) -> Transaction<'static, Postgres> {
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::raw_sql("SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    held
+}
+
+#[sqlx::test]
+async fn half_open_connections_cost_one_check_and_no_request(pool: PgPool) {
+    let (app, proxy, token) = with_open_connections(pool).await;
     // A connection that was idle for a second is checked before use.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let open = proxy.swallow_open_connections();
     assert!(open >= 8, "{open}");
     for number in 0..8 {
@@ -159,4 +178,59 @@ async fn half_open_connections_cost_one_check_and_no_request(pool: PgPool) {
     // One by a request, and at most one by work in the background at the same moment.
     let checked = proxy.swallowed();
     assert!((1..=2).contains(&checked), "{checked} of {open} connections were checked");
+}
+
+#[sqlx::test]
+async fn half_open_connections_that_were_just_used_cost_no_request(pool: PgPool) {
+    let (app, proxy, token) = with_open_connections(pool).await;
+    proxy.swallow_open_connections();
+    let requests = (0..8).map(|number| {
+        let (app, token) = (&app, &token);
+        async move { app.save(token, PLAIN.0, "", &format!("afterwards {number}")).await }
+    });
+    for answer in join_all(requests).await {
+        answer.assert_saved();
+    }
+    assert!(proxy.swallowed() >= 1);
+}
+
+#[sqlx::test]
+async fn a_save_whose_lock_is_granted_unheard_ends_before_its_time_limit(pool: PgPool) {
+    let (app, proxy, token) = with_open_connections(pool).await;
+    let held = hold_plain(&app).await;
+    let lose = async {
+        app.wait_for_blocked_sessions(1).await;
+        proxy.swallow_open_connections();
+        held.rollback().await.unwrap();
+        Instant::now()
+    };
+    let (answer, lost) = tokio::join!(app.save(&token, PLAIN.0, "", "lost"), lose);
+    assert!(lost.elapsed() < ANSWER_TIMEOUT, "{:?}", lost.elapsed());
+    assert_unavailable(&answer);
+    // Nothing was done, and the lock is free.
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "lost")).await.assert_status(401);
+    app.save(&token, PLAIN.0, "", "afterwards").await.assert_saved();
+}
+
+#[sqlx::test]
+async fn a_save_that_waits_for_a_lock_keeps_its_connection(pool: PgPool) {
+    let (app, _proxy, token) = with_open_connections(pool).await;
+    let held = hold_plain(&app).await;
+    let release = async {
+        app.wait_for_blocked_sessions(1).await;
+        // Longer than the time after which connections are examined.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        held.rollback().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(app.save(&token, PLAIN.0, "", "after the lock"), release);
+    answer.assert_saved();
+}
+
+#[sqlx::test]
+async fn a_request_ends_before_its_time_limit_when_nothing_is_acknowledged(pool: PgPool) {
+    let (app, proxy, token) = with_open_connections(pool).await;
+    proxy.cut_off();
+    let begin = Instant::now();
+    assert_unavailable(&app.get(PRINCIPAL, &token).await);
+    assert!(begin.elapsed() < ANSWER_TIMEOUT, "{:?}", begin.elapsed());
 }

@@ -189,7 +189,7 @@ impl Activity {
         let first_minute = first(now, MINUTE_SECONDS, MINUTES);
         let first_quarter = first(now, QUARTER_SECONDS, QUARTERS);
         let database = &self.diagnostics.database;
-        let listed = on_connection!(database, |connection| activity_minutes::list(
+        let listed = read_on_connection!(database, |connection| activity_minutes::list(
             &mut connection,
             first_quarter,
             first_minute,

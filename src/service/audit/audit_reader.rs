@@ -38,8 +38,10 @@ impl AuditReader {
         if !actor.may_read_audit_events_of(query.filter.user) {
             return Err(ReadAuditError::Forbidden);
         }
-        let mut page =
-            on_connection!(self.database, |connection| audit_list::list(&mut connection, query))?;
+        let mut page = read_on_connection!(self.database, |connection| audit_list::list(
+            &mut connection,
+            query
+        ))?;
         if !actor.may_read_audit_events_of(None) {
             page.events.iter_mut().for_each(|event| hide_others(event, actor.user_id()));
         }
@@ -78,7 +80,7 @@ impl AuditReader {
         {
             return Ok(None);
         }
-        let found = on_connection!(self.database, |connection| users::find_by_id(
+        let found = read_on_connection!(self.database, |connection| users::find_by_id(
             &mut connection,
             user_id
         ))?;
@@ -107,7 +109,7 @@ impl AuditReader {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn has_events(&self, user_id: UserId) -> Result<bool, StorageError> {
-        let last = on_connection!(self.database, |connection| audit_events::find_last_time(
+        let last = read_on_connection!(self.database, |connection| audit_events::find_last_time(
             &mut connection,
             user_id
         ))?;

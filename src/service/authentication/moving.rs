@@ -80,7 +80,7 @@ impl Moving {
         if has_password || !targets.iter().any(is_password) {
             return Ok(None);
         }
-        let had_credentials = on_connection!(self.database, |connection| {
+        let had_credentials = read_on_connection!(self.database, |connection| {
             logins::has_had_credentials(&mut connection, login.subject)
         })?;
         let may_move = match candidate {

@@ -280,7 +280,7 @@ impl Passwords {
     ) -> Result<Option<PasswordProof>, SaveCredentialError> {
         let user_id = user.user_id;
         let type_name = self.credentials.types().password().as_str();
-        let row = on_connection!(self.database, |connection| credentials::find_by_type(
+        let row = read_on_connection!(self.database, |connection| credentials::find_by_type(
             &mut connection,
             user_id,
             type_name

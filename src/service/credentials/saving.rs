@@ -90,12 +90,13 @@ impl Credentials {
     ) -> Result<(), SaveCredentialError> {
         let SaveCredential { user_id, mut credential, replaces } = command;
         // Before the hash, so that an unknown user costs none.
-        let found =
-            on_connection!(self.database, |connection| credential_saves::find_head_and_replaced(
+        let found = read_on_connection!(self.database, |connection| {
+            credential_saves::find_head_and_replaced(
                 &mut connection,
                 user_id,
-                credential.credential_type.as_str()
-            ))?;
+                credential.credential_type.as_str(),
+            )
+        })?;
         let (head, replaced) = found.ok_or(SaveCredentialError::UnknownUser)?;
         require_name(login_name, &head)?;
         require_writable(context.actor, user_id, &head)?;

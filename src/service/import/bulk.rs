@@ -212,10 +212,13 @@ impl BulkImport {
     ) -> Result<Vec<UserId>, ChangeUserError> {
         let mut connection = self.database.connection().await?;
         let ids = assign_ids(&mut connection, ready).await?;
+        // Not held while thousands of values are sealed.
+        connection.release();
         let mut rows = BulkRows::default();
         for (user_id, user) in ids.iter().copied().zip(ready) {
             self.add_rows(&mut rows, context, user_id, user)?;
         }
+        let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         require_current_actor(&mut transaction, context).await?;
         bulk::copy(&mut transaction, rows).await?;

@@ -136,7 +136,7 @@ impl UserImport {
         let stored = match found {
             Some(found) if !untrusted.is_empty() => {
                 let user_ids = [found.user_id];
-                on_connection!(self.database, |connection| {
+                read_on_connection!(self.database, |connection| {
                     untrusted_credentials::list_by_users(&mut connection, &user_ids)
                 })?
             }

@@ -151,12 +151,13 @@ impl PasswordLinks {
         }
         connection.release();
         let credential_type = self.types.password();
-        let found =
-            on_connection!(self.database, |connection| credential_saves::find_head_and_replaced(
+        let found = read_on_connection!(self.database, |connection| {
+            credential_saves::find_head_and_replaced(
                 &mut connection,
                 user_id,
-                credential_type.as_str()
-            ))?;
+                credential_type.as_str(),
+            )
+        })?;
         let (head, replaced) = found.ok_or(UseLinkError::Invalid)?;
         let mut credential = NewCredential::new(credential_type.clone(), password);
         // As every save of an owner: it does not extend a validity that an operator set.

@@ -63,7 +63,7 @@ impl UntrustedCredentials {
         match access.ok_or(UntrustedError::Forbidden)? {
             UntrustedAccess::Secrets => self.reveal(context, user_id, credential_type).await,
             UntrustedAccess::Details => {
-                let rows = on_connection!(self.database, |connection| {
+                let rows = read_on_connection!(self.database, |connection| {
                     untrusted_credentials::list_by_type(
                         &mut connection,
                         user_id,

@@ -73,7 +73,7 @@ impl UserDirectory {
         &self,
         canonical_name: &str,
     ) -> Result<Option<User>, StorageError> {
-        on_connection!(self.database, |connection| users::find_by_login_name(
+        read_on_connection!(self.database, |connection| users::find_by_login_name(
             &mut connection,
             canonical_name
         ))
@@ -84,7 +84,7 @@ impl UserDirectory {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn find_by_id(&self, user_id: UserId) -> Result<Option<User>, StorageError> {
-        on_connection!(self.database, |connection| users::find_by_id(&mut connection, user_id))
+        read_on_connection!(self.database, |connection| users::find_by_id(&mut connection, user_id))
     }
 
     /// The user with that id or login name.
@@ -111,7 +111,7 @@ impl UserDirectory {
         user: UserReference,
     ) -> Result<Option<UserWithCredentials>, ReadUserError> {
         let Some(user) = self.find_readable(principal, user).await? else { return Ok(None) };
-        Ok(on_connection!(self.database, |connection| find_with_credentials(
+        Ok(read_on_connection!(self.database, |connection| find_with_credentials(
             &mut connection,
             user.user_id
         ))?)
@@ -127,7 +127,10 @@ impl UserDirectory {
         user: UserReference,
     ) -> Result<Option<DatedUser>, ReadUserError> {
         let Some(user) = self.find_readable(principal, user).await? else { return Ok(None) };
-        Ok(on_connection!(self.database, |connection| find_dated(&mut connection, user.user_id))?)
+        Ok(read_on_connection!(self.database, |connection| find_dated(
+            &mut connection,
+            user.user_id
+        ))?)
     }
 
     /// The user, if the caller may read them.
@@ -154,7 +157,10 @@ impl UserDirectory {
         if !principal.may_read_users() {
             return Err(ReadUserError::Forbidden);
         }
-        Ok(on_connection!(self.database, |connection| user_list::list(&mut connection, query))?)
+        Ok(read_on_connection!(self.database, |connection| user_list::list(
+            &mut connection,
+            query
+        ))?)
     }
 
     /// The users with that person id, by id; at most one page. For administrators, system users, the help desk and auditors.
@@ -208,7 +214,7 @@ impl UserDirectory {
         if !user_ids.iter().all(|id| principal.may_read(&UserReference::Id(*id))) {
             return Err(ReadUserError::Forbidden);
         }
-        let found = on_connection!(self.database, |connection| users::find_by_ids(
+        let found = read_on_connection!(self.database, |connection| users::find_by_ids(
             &mut connection,
             user_ids
         ))?;

@@ -99,7 +99,7 @@ impl UserDirectory {
         nick_name: &NickName,
         except: Option<UserId>,
     ) -> Result<bool, StorageError> {
-        on_connection!(self.database, |connection| nick_names::is_taken(
+        read_on_connection!(self.database, |connection| nick_names::is_taken(
             &mut connection,
             nick_name,
             except
@@ -116,7 +116,7 @@ impl UserDirectory {
         except: Option<UserId>,
     ) -> Result<Vec<String>, StorageError> {
         let canonical: Vec<_> = names.iter().map(|name| name.canonical().to_owned()).collect();
-        on_connection!(self.database, |connection| users::taken_names(
+        read_on_connection!(self.database, |connection| users::taken_names(
             &mut connection,
             &canonical,
             except

@@ -129,7 +129,7 @@ impl Users {
                 UserKey::LoginName(_) => ChangeUserError::LoginNameTaken,
             });
         }
-        let found = on_connection!(self.database, |connection| find_with_credentials(
+        let found = read_on_connection!(self.database, |connection| find_with_credentials(
             &mut connection,
             user_id
         ))?;

@@ -1,7 +1,8 @@
-//! A proxy in front of the test's database that can hold back the reply to one statement, and can
-//! swallow what arrives on the connections that are open.
+//! A proxy in front of the test's database that can hold back the reply to one statement, swallow
+//! everything on the connections that are open, and drop every packet.
 
 use std::{
+    os::fd::AsFd,
     path::PathBuf,
     sync::{
         Arc,
@@ -16,6 +17,8 @@ use tokio::{
     sync::watch,
 };
 
+use super::packet_loss::drop_arriving;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReplyMode {
     Forward,
@@ -29,6 +32,9 @@ pub(crate) struct DatabaseProxy {
     pub(crate) url: String,
     mode: Arc<watch::Sender<ReplyMode>>,
     half_open: Arc<HalfOpen>,
+    /// True: every segment of the service is dropped before TCP sees it, also those of new
+    /// connections.
+    is_cut: Arc<watch::Sender<bool>>,
 }
 
 /// Which connections swallow packets.
@@ -55,8 +61,15 @@ impl DatabaseProxy {
         let mode = Arc::new(watch::Sender::new(ReplyMode::Forward));
         let half_open = Arc::<HalfOpen>::default();
         let upstream = Upstream::from_options(&options);
-        tokio::spawn(accept(listener, upstream, Arc::clone(&mode), Arc::clone(&half_open)));
-        Self { url: url.into(), mode, half_open }
+        let is_cut = Arc::new(watch::Sender::new(false));
+        let modes = Modes { mode: Arc::clone(&mode), is_cut: is_cut.subscribe() };
+        tokio::spawn(accept(listener, upstream, modes, Arc::clone(&half_open)));
+        Self { url: url.into(), mode, half_open, is_cut }
+    }
+
+    /// Cuts the service off: nothing that it sends is acknowledged.
+    pub(crate) fn cut_off(&self) {
+        self.is_cut.send_replace(true);
     }
 
     /// Holds back the reply to the next statement that contains `statement`.
@@ -64,8 +77,8 @@ impl DatabaseProxy {
         self.mode.send_replace(ReplyMode::HoldAfter(statement));
     }
 
-    /// Swallows everything that arrives on the connections that are open now, as a firewall does that
-    /// forgot them. Returns how many there are or were.
+    /// Swallows everything on the connections that are open now, in both directions, as a firewall does
+    /// that forgot them. Returns how many there are or were.
     pub(crate) fn swallow_open_connections(&self) -> u64 {
         let accepted = self.half_open.accepted.load(Ordering::SeqCst);
         self.half_open.below.store(accepted, Ordering::SeqCst);
@@ -105,22 +118,41 @@ impl Upstream {
     }
 }
 
+/// What each connection does.
+#[derive(Clone)]
+struct Modes {
+    mode: Arc<watch::Sender<ReplyMode>>,
+    is_cut: watch::Receiver<bool>,
+}
+
+async fn wait_until_cut(is_cut: &mut watch::Receiver<bool>) {
+    // The proxy may have ended.
+    let _ = is_cut.wait_for(|is_cut| *is_cut).await;
+}
+
 async fn accept(
     listener: TcpListener,
     upstream: Upstream,
-    mode: Arc<watch::Sender<ReplyMode>>,
+    mut modes: Modes,
     half_open: Arc<HalfOpen>,
 ) {
     loop {
-        let (client, _) = listener.accept().await.unwrap();
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = wait_until_cut(&mut modes.is_cut) => {
+                drop_arriving(&listener, 100);
+                return std::future::pending().await;
+            }
+        };
+        let (client, _) = accepted.unwrap();
         let number = half_open.accepted.fetch_add(1, Ordering::SeqCst);
         let half_open = (number, Arc::clone(&half_open));
         match &upstream {
             Upstream::Socket(path) => {
-                forward(client, UnixStream::connect(path).await.unwrap(), &mode, half_open);
+                forward(client, UnixStream::connect(path).await.unwrap(), &modes, half_open);
             }
             Upstream::Address(address) => {
-                forward(client, TcpStream::connect(address).await.unwrap(), &mode, half_open);
+                forward(client, TcpStream::connect(address).await.unwrap(), &modes, half_open);
             }
         }
     }
@@ -129,16 +161,22 @@ async fn accept(
 fn forward(
     client: TcpStream,
     server: impl AsyncRead + AsyncWrite + Send + 'static,
-    mode: &Arc<watch::Sender<ReplyMode>>,
+    modes: &Modes,
     half_open: (u64, Arc<HalfOpen>),
 ) {
-    let (mode, reply_mode) = (Arc::clone(mode), mode.subscribe());
+    let (mode, reply_mode) = (Arc::clone(&modes.mode), modes.mode.subscribe());
+    let mut is_cut = modes.is_cut.clone();
     tokio::spawn(async move {
+        let duplicate = client.as_fd().try_clone_to_owned().unwrap();
         let (client_read, client_write) = client.into_split();
         let (server_read, server_write) = split(server);
         tokio::select! {
-            () = forward_statements(client_read, server_write, mode, half_open) => {}
-            () = forward_replies(server_read, client_write, reply_mode) => {}
+            () = forward_statements(client_read, server_write, mode, half_open.clone()) => {}
+            () = forward_replies(server_read, client_write, reply_mode, half_open) => {}
+            () = wait_until_cut(&mut is_cut) => {
+                drop_arriving(&duplicate, 100);
+                std::future::pending::<()>().await;
+            }
         }
     });
 }
@@ -173,9 +211,13 @@ async fn forward_replies(
     mut server: impl AsyncRead + Unpin,
     mut client: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<ReplyMode>,
+    (number, half_open): (u64, Arc<HalfOpen>),
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = server.read(&mut buffer).await {
+        if number < half_open.below.load(Ordering::SeqCst) {
+            continue;
+        }
         let _ = mode.wait_for(|mode| *mode != ReplyMode::Hold).await;
         if client.write_all(&buffer[..length]).await.is_err() {
             return;

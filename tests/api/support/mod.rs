@@ -19,6 +19,9 @@ mod key_server;
 mod mail_server;
 mod old_system;
 mod open_bao;
+#[path = "../../load/packet_loss.rs"]
+#[expect(dead_code, reason = "no test ends a loss")]
+mod packet_loss;
 mod pgbouncer;
 mod private_server;
 mod raw_directory;

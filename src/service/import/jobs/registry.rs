@@ -102,7 +102,7 @@ impl ImportRegistry {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn find(&self, id: &str) -> Result<Option<StoredImport>, StorageError> {
-        on_connection!(self.database, |connection| import_runs::find(&mut connection, id))
+        read_on_connection!(self.database, |connection| import_runs::find(&mut connection, id))
     }
 
     /// The last imports of all instances, newest first.
@@ -110,7 +110,7 @@ impl ImportRegistry {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn list(&self) -> Result<Vec<StoredImport>, StorageError> {
-        on_connection!(self.database, |connection| import_runs::list(&mut connection, LISTED))
+        read_on_connection!(self.database, |connection| import_runs::list(&mut connection, LISTED))
     }
 
     /// Asks the instance that runs an import to cancel it.
