@@ -1,9 +1,9 @@
 //! The installation under load: PostgreSQL, the proxy in front of it, and the instances.
 
 use std::{
-    net::SocketAddr,
+    collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -13,10 +13,10 @@ use reqwest::Client;
 use crate::{
     client,
     faults::Fault,
-    hash_families::FAMILIES,
     history::{Object, Operation},
     invariants,
-    load::{FIRST_PROBE, Load, Target, text_of},
+    load::{FIRST_PROBE, Load, describe},
+    maintenance::{import, import_lines, rotate_key},
     postgres::Postgres,
     proxy::Proxy,
     random::Random,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The number of users whose credentials change from the start.
-const TARGETS: u64 = 12;
+pub(crate) const TARGETS: u64 = 12;
 
 /// The number of clients.
 const CLIENTS: u64 = 8;
@@ -32,13 +32,18 @@ const CLIENTS: u64 = 8;
 /// How long the service may take to recover after the database.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
 
+/// A recovery that takes longer is explained in the output.
+const NOTABLE: Duration = Duration::from_secs(1);
+
 /// The times of one occurrence of a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recovery {
     /// From the injection until the fault was over and the database accepted writes.
     pub(crate) outage: Duration,
-    /// From then until every instance saved.
+    /// From then until the last instance began a save that succeeded.
     pub(crate) service: Duration,
+    /// The longest of these saves.
+    pub(crate) save: Duration,
 }
 
 /// Everything that runs. Fields are dropped in this order.
@@ -51,6 +56,8 @@ pub(crate) struct Bed {
     pub(crate) folder: PathBuf,
     clients: Vec<tokio::task::JoinHandle<()>>,
     maintenance: Option<tokio::task::JoinHandle<()>>,
+    /// The key rotations that ended with a retired key.
+    pub(crate) rotations: Arc<AtomicU64>,
     probe: Client,
     /// Answers of readiness that do not fit the fault.
     wrong_readiness: Mutex<Vec<String>>,
@@ -80,6 +87,7 @@ impl Bed {
         let run = |client| tokio::spawn(crate::load::run(Arc::clone(&load), seed * 1000 + client));
         let clients = (0..CLIENTS).map(run).collect();
         let (maintenance, wrong_readiness) = (None, Mutex::default());
+        let rotations = Arc::default();
         Self {
             instances,
             proxy,
@@ -89,6 +97,7 @@ impl Bed {
             folder,
             clients,
             maintenance,
+            rotations,
             probe,
             wrong_readiness,
         }
@@ -100,14 +109,12 @@ impl Bed {
         let begin = Instant::now();
         fault.inject(self, random).await;
         let outage = begin.elapsed();
-        let recovered = Instant::now();
-        self.wait_until_recovered(fault).await;
-        let service = recovered.elapsed();
+        let (service, save) = self.wait_until_recovered(fault).await;
         if fault == Fault::HalfOpen {
             self.proxy.heal();
         }
         self.settle().await;
-        Recovery { outage, service }
+        Recovery { outage, service, save }
     }
 
     /// Waits, and asks for readiness meanwhile if the fault has a reason to give.
@@ -131,25 +138,44 @@ impl Bed {
         }
     }
 
-    /// Kills a random instance and starts it again.
-    pub(crate) fn kill_instance(&mut self, random: &mut Random) {
-        let number = usize::try_from(random.below(3)).expect("a number");
+    /// Kills an instance and starts it again.
+    pub(crate) fn kill_instance(&mut self, number: usize) {
         let instance = &mut self.instances[number];
         instance.kill();
         instance.restart(&self.installation);
     }
 
-    async fn wait_until_recovered(&self, fault: Fault) {
+    /// Waits until every instance has saved; returns the time until the last of these saves began, and
+    /// the longest duration of one. Prints what delayed an instance.
+    async fn wait_until_recovered(&self, fault: Fault) -> (Duration, Duration) {
         let (load, probe) = (&self.load, &self.probe);
+        let begin = Instant::now();
         let waits = (0..self.instances.len()).map(async |instance| {
-            let begin = Instant::now();
-            while !load.probe(probe, instance).await {
-                let is_late = begin.elapsed() > RECOVERY_LIMIT;
-                assert!(!is_late, "instance {instance} did not recover from {fault:?}");
+            let mut failures = BTreeMap::<String, (u32, Duration)>::new();
+            loop {
+                let (start, sent) = (begin.elapsed(), Instant::now());
+                let outcome = describe(&load.probe(probe, instance).await);
+                let duration = sent.elapsed();
+                if outcome == "200" {
+                    if start > NOTABLE {
+                        println!("{fault:?}: instance {instance} after {start:.1?}: {failures:?}");
+                    }
+                    return (start, duration);
+                }
+                let (count, longest) = failures.entry(outcome).or_default();
+                (*count, *longest) = (*count + 1, duration.max(*longest));
+                let is_late = start > RECOVERY_LIMIT;
+                assert!(
+                    !is_late,
+                    "instance {instance} did not recover from {fault:?}: {failures:?}"
+                );
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        join_all(waits).await;
+        let recovered = join_all(waits).await;
+        let service = recovered.iter().map(|(start, _)| *start).max().unwrap_or_default();
+        let save = recovered.iter().map(|(_, save)| *save).max().unwrap_or_default();
+        (service, save)
     }
 
     /// Stops the load for a moment in which nothing is under way, so that no call of unknown outcome
@@ -166,13 +192,14 @@ impl Bed {
         }
     }
 
-    /// Starts the next step of maintenance beside the load, unless the last one still runs: an import
-    /// of new and of present users, or a step of a key rotation.
+    /// Starts the next piece of maintenance beside the load, unless the last one still runs: an import
+    /// of new and of present users, or a rotation of the key.
     pub(crate) fn maintain(&mut self, step: u64) {
         if self.maintenance.as_ref().is_some_and(|running| !running.is_finished()) {
             return;
         }
         let (load, installation) = (Arc::clone(&self.load), Arc::clone(&self.installation));
+        let rotations = Arc::clone(&self.rotations);
         let client = self.probe.clone();
         let operations: Vec<_> =
             self.instances.iter().map(|instance| instance.operations).collect();
@@ -180,7 +207,7 @@ impl Bed {
             if step.is_multiple_of(2) {
                 import(Arc::clone(&load), installation, step).await;
             } else {
-                rotate_key(&installation, &client, &operations).await;
+                rotate_key(&installation, &client, &operations, &load, &rotations).await;
             }
         }));
     }
@@ -225,91 +252,4 @@ async fn wait_until_ready(client: &Client, instance: &Instance) {
         assert!(begin.elapsed() < RECOVERY_LIMIT, "an instance did not start");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Lines that give users the hash of the value 0, of another family each.
-fn import_lines(users: impl Iterator<Item = u64>, first: usize) -> String {
-    // Hashes that are slow to verify would only slow the load down.
-    let cheap = ["ssha", "md5", "md5-crypt", "phpass", "django-pbkdf2", "ldap-bcrypt", "scrypt"];
-    let is_cheap = |family: &&crate::hash_families::Family| cheap.contains(&family.name);
-    let families: Vec<_> = FAMILIES.iter().filter(is_cheap).collect();
-    let line = |(number, id): (usize, u64)| {
-        let hash = families[(first + number) % families.len()].hash;
-        let name = Target::new(id).name;
-        format!(r#"{{"login_name":"{name}","id":{id},"credentials":[{{"hash":"{hash}"}}]}}"#)
-    };
-    users.enumerate().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Imports a new user and one that exists.
-async fn import(load: Arc<Load>, installation: Arc<Installation>, step: u64) {
-    debug_assert_eq!(text_of(0), crate::load::IMPORTED);
-    let users = [200_000 + step, 100_000 + step % TARGETS];
-    let lines = import_lines(users.into_iter(), usize::try_from(step).expect("a step"));
-    let begin = load.history.now();
-    let run = move || installation.run(&["import", "-"], &lines);
-    let is_done = tokio::task::spawn_blocking(run).await.expect("the import");
-    for user in users {
-        let (object, save) = (Object::Credential(user), Operation::Save(0));
-        if is_done {
-            load.history.answered(object, save, begin);
-        } else {
-            load.history.unknown(object, save, begin);
-        }
-    }
-    if is_done {
-        let mut targets = load.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        targets[usize::try_from(step % TARGETS).expect("an index")].note(0);
-        targets.push(Arc::new(Target::new(users[0])));
-    }
-}
-
-/// How long instances may take to read a changed keyring, which needs the database.
-const KEYRING_LIMIT: Duration = Duration::from_secs(30);
-
-/// Adds a key, makes it the writing one when every instance has it, and seals every credential with it
-/// when every instance uses it. A fault may end any step; the next rotation starts with a new key.
-async fn rotate_key(installation: &Arc<Installation>, client: &Client, operations: &[SocketAddr]) {
-    let run = async |arguments: Vec<String>| {
-        let installation = Arc::clone(installation);
-        let run = move || {
-            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-            installation.output(&arguments, "")
-        };
-        tokio::task::spawn_blocking(run).await.expect("the rotation")
-    };
-    let command = |step: &str| vec!["rotate-key".to_owned(), step.to_owned()];
-    let Some(added) = run(command("add")).await else { return };
-    let key = added.split_once("added key ").and_then(|(_, rest)| rest.split(';').next());
-    let Some(key) = key.map(str::to_owned) else { return };
-    if !wait_for_key(client, operations, &key, "readable").await {
-        return;
-    }
-    let mut make_writing = command("use");
-    make_writing.push(key.clone());
-    if run(make_writing).await.is_some() && wait_for_key(client, operations, &key, "writing").await
-    {
-        // Another rotation goes on with what a fault leaves.
-        let _ = run(command("reseal")).await;
-    }
-}
-
-/// Waits until the metrics of every instance have the key in this state; false when one has not.
-async fn wait_for_key(client: &Client, operations: &[SocketAddr], key: &str, state: &str) -> bool {
-    let begin = Instant::now();
-    let line = format!(r#"keyring_key{{key="{key}",state="{state}"}}"#);
-    for address in operations {
-        let metrics = (reqwest::Method::GET, "/metrics");
-        loop {
-            let answer = client::send(client, *address, metrics.clone(), &Vec::new(), None).await;
-            if matches!(answer, client::Outcome::Answer(answer) if answer.body.contains(&line)) {
-                break;
-            }
-            if begin.elapsed() > KEYRING_LIMIT {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    }
-    true
 }

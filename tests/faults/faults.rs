@@ -19,11 +19,14 @@ pub(crate) enum Fault {
     ServiceKill,
     PostmasterKill,
     BackendKill,
+    KillAtAnswer,
+    CrashAtAnswer,
     ImmediateShutdown,
     FullDisk,
     ReadOnlyDisk,
     Latency,
     Loss,
+    Cut,
     Reset,
     HalfOpen,
     Silence,
@@ -45,16 +48,19 @@ pub(crate) struct Description {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Nothing,
         Self::ServiceKill,
         Self::PostmasterKill,
         Self::BackendKill,
+        Self::KillAtAnswer,
+        Self::CrashAtAnswer,
         Self::ImmediateShutdown,
         Self::FullDisk,
         Self::ReadOnlyDisk,
         Self::Latency,
         Self::Loss,
+        Self::Cut,
         Self::Reset,
         Self::HalfOpen,
         Self::Silence,
@@ -72,6 +78,12 @@ impl Fault {
             Self::ServiceKill => ("service-kill", "`kill -9` of an instance", None),
             Self::PostmasterKill => ("postmaster-kill", "`kill -9` of the postmaster", None),
             Self::BackendKill => ("backend-kill", "`kill -9` of a server process", None),
+            Self::KillAtAnswer => {
+                ("kill-at-answer", "`kill -9` of an instance at its answer to a save", None)
+            }
+            Self::CrashAtAnswer => {
+                ("crash-at-answer", "`kill -9` of all of PostgreSQL at the answer to a save", None)
+            }
             Self::ImmediateShutdown => {
                 ("immediate-shutdown", "immediate shutdown of PostgreSQL", None)
             }
@@ -79,8 +91,9 @@ impl Fault {
             Self::ReadOnlyDisk => {
                 ("read-only-disk", "file system turned read-only by an error", None)
             }
-            Self::Latency => ("latency", "100 ms in each direction", None),
-            Self::Loss => ("loss", "every tenth message 200 to 800 ms late", None),
+            Self::Latency => ("latency", "up to 200 ms in each direction", None),
+            Self::Loss => ("loss", "one packet in ten is lost", None),
+            Self::Cut => ("cut", "every packet to the database is lost", None),
             Self::Reset => ("reset", "every connection reset", None),
             Self::HalfOpen => ("half-open", "open connections swallow packets", None),
             Self::Silence => ("silence", "every connection swallows packets", None),
@@ -120,7 +133,10 @@ impl Fault {
     pub(crate) async fn inject(self, bed: &mut Bed, random: &mut Random) {
         match self {
             Self::Nothing => tokio::time::sleep(Duration::from_secs(1)).await,
-            Self::ServiceKill => bed.kill_instance(random),
+            Self::ServiceKill => {
+                let number = usize::try_from(random.below(3)).expect("a number");
+                bed.kill_instance(number);
+            }
             Self::PostmasterKill => {
                 bed.postgres.kill().await;
                 bed.postgres.start().await;
@@ -129,12 +145,29 @@ impl Fault {
                 bed.postgres.kill_backend().await;
                 bed.postgres.start().await;
             }
+            Self::KillAtAnswer => {
+                let instance = bed.load.next_acknowledged().await;
+                bed.kill_instance(instance);
+            }
+            Self::CrashAtAnswer => {
+                // Whatever is sent after the answer arrives too late.
+                bed.proxy.set(Wire::Latency(LATENCY));
+                bed.load.next_acknowledged().await;
+                bed.postgres.kill_all().await;
+                bed.proxy.heal();
+                bed.postgres.start().await;
+            }
             Self::ImmediateShutdown => {
                 bed.postgres.stop(Signal::QUIT);
                 bed.postgres.start().await;
             }
             Self::FullDisk | Self::ReadOnlyDisk => self.inject_on_disk(bed, random).await,
-            Self::Latency | Self::Loss | Self::HalfOpen | Self::Silence | Self::Reset => {
+            Self::Latency
+            | Self::Loss
+            | Self::Cut
+            | Self::HalfOpen
+            | Self::Silence
+            | Self::Reset => {
                 self.inject_on_wire(bed, random).await;
             }
             Self::ExhaustedPool | Self::TooManyConnections | Self::RoleLimit => {
@@ -169,9 +202,12 @@ impl Fault {
             // It ends for each instance when it has replaced its connections.
             return bed.proxy.set(Wire::HalfOpen);
         }
-        let is_silent = self == Self::Silence;
-        let slow = if self == Self::Loss { Wire::Loss } else { Wire::Latency(LATENCY) };
-        bed.proxy.set(if is_silent { Wire::Silence } else { slow });
+        bed.proxy.set(match self {
+            Self::Silence => Wire::Silence,
+            Self::Loss => Wire::Loss,
+            Self::Cut => Wire::Cut,
+            _ => Wire::Latency(LATENCY),
+        });
         bed.hold(self, random.milliseconds(1000, 4000)).await;
         bed.proxy.heal();
     }
@@ -224,8 +260,8 @@ impl Fault {
     }
 }
 
-/// The delay of [`Fault::Latency`].
-const LATENCY: Duration = Duration::from_millis(100);
+/// The longest delay of [`Fault::Latency`].
+const LATENCY: Duration = Duration::from_millis(200);
 
 /// Ends the sessions of the service.
 const END_SESSIONS: &str =

@@ -12,7 +12,7 @@ use std::{
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, watch};
 
 use crate::{
     client::{self, Answer, Headers, Outcome, basic},
@@ -57,6 +57,11 @@ impl Target {
         if random.below(4) > 0 { last } else { *random.choose(recent) }
     }
 
+    fn last_value(&self) -> u32 {
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        *values.last().expect("the first value")
+    }
+
     pub(crate) fn note(&self, value: u32) {
         self.values.lock().unwrap_or_else(PoisonError::into_inner).push(value);
     }
@@ -87,7 +92,9 @@ pub(crate) struct Load {
     pub(crate) unexpected: Mutex<Vec<String>>,
     logins: Mutex<Vec<Login>>,
     /// By administrator: the headers of each scheme.
-    administrators: Vec<Headers>,
+    administrators: Mutex<Vec<Headers>>,
+    /// The number of acknowledged saves, and the instance of the last one.
+    acknowledged: watch::Sender<(u64, usize)>,
     next_value: AtomicU32,
     next_login: AtomicU64,
 }
@@ -95,19 +102,8 @@ pub(crate) struct Load {
 impl Load {
     /// Logs the administrators in.
     pub(crate) async fn new(instances: Vec<SocketAddr>, targets: u64) -> Self {
-        let client = client::client();
-        let mut administrators = Vec::new();
-        for number in 0..instances.len() {
-            let password = basic(&format!("administrator{number}"), PASSWORD);
-            let token = (Method::GET, "/api/v1/User/currentToken");
-            let token = answer(&client, instances[0], token, &password).await;
-            let token = token.body.trim().trim_matches('"').to_owned();
-            let ticket = (Method::POST, "/keeper/tickets");
-            let ticket = ticket_of(&answer(&client, instances[0], ticket, &password).await);
-            administrators.push(password);
-            administrators.push(vec![("Authorization", format!("Bearer {token}"))]);
-            administrators.push(vec![("Authorization", format!("SOTicket {ticket}"))]);
-        }
+        let administrators =
+            log_in_administrators(&instances).await.expect("logins of the administrators");
         Self {
             history: History::new(),
             instances,
@@ -119,25 +115,47 @@ impl Load {
             answers: Mutex::default(),
             unexpected: Mutex::default(),
             logins: Mutex::default(),
-            administrators,
+            administrators: Mutex::new(administrators),
+            acknowledged: watch::Sender::default(),
             next_value: AtomicU32::new(1),
             next_login: AtomicU64::new(1),
         }
     }
 
-    /// A save that is not part of the history: true when the instance acknowledged it.
-    pub(crate) async fn probe(&self, client: &Client, instance: usize) -> bool {
+    /// A save that is not part of the history.
+    pub(crate) async fn probe(&self, client: &Client, instance: usize) -> Outcome {
         let user = FIRST_PROBE + u64::try_from(instance).expect("a number");
         let body = json!({"UserId": user, "Credential": {"Value": PASSWORD}});
         let (address, save) = (self.instances[instance], (Method::POST, SAVE));
         // With a token, so that it waits for one hash only.
-        let outcome =
-            client::send(client, address, save, &self.administrators[1], Some(&body)).await;
-        matches!(outcome, Outcome::Answer(Answer { status: 200, .. }))
+        let token = {
+            let administrators = self.administrators.lock().unwrap_or_else(PoisonError::into_inner);
+            administrators[1].clone()
+        };
+        client::send(client, address, save, &token, Some(&body)).await
+    }
+
+    /// Waits for the next acknowledged save; returns its instance.
+    pub(crate) async fn next_acknowledged(&self) -> usize {
+        let mut acknowledged = self.acknowledged.subscribe();
+        acknowledged.changed().await.expect("the load");
+        acknowledged.borrow().1
+    }
+
+    /// Replaces everything that a former key signed or protects: the tokens and tickets of the
+    /// administrators, and those of the load. False when an instance does not answer.
+    pub(crate) async fn renew_logins(&self) -> bool {
+        let Some(renewed) = log_in_administrators(&self.instances).await else { return false };
+        *self.administrators.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+        // Until nothing is under way that has begun with a former one.
+        let _closed = self.gate.write().await;
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        true
     }
 
     fn administrator(&self, random: &mut Random) -> Headers {
-        random.choose(&self.administrators).clone()
+        let administrators = self.administrators.lock().unwrap_or_else(PoisonError::into_inner);
+        random.choose(&administrators).clone()
     }
 
     fn target(&self, random: &mut Random) -> Arc<Target> {
@@ -146,16 +164,8 @@ impl Load {
     }
 
     fn count(&self, outcome: &Outcome) {
-        let text = match outcome {
-            Outcome::NotSent => "no connection".to_owned(),
-            Outcome::NoAnswer => "no answer".to_owned(),
-            Outcome::Answer(answer) => match code(answer) {
-                None => answer.status.to_string(),
-                Some(code) => format!("{} {code}", answer.status),
-            },
-        };
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        *answers.entry(text).or_default() += 1;
+        *answers.entry(describe(outcome)).or_default() += 1;
     }
 
     fn unexpected(&self, what: &str, outcome: &Outcome) {
@@ -166,7 +176,8 @@ impl Load {
 
 /// Runs one client until the load is over.
 pub(crate) async fn run(load: Arc<Load>, seed: u64) {
-    let mut client = LoadClient { client: client::client(), random: Random::new(seed), load };
+    let (client, random) = (client::client(), Random::new(seed));
+    let mut client = LoadClient { client, random, load, instance: 0, next_instance: None };
     while !client.load.is_over.load(Ordering::Relaxed) {
         let load = Arc::clone(&client.load);
         let _open = load.gate.read().await;
@@ -178,6 +189,10 @@ struct LoadClient {
     client: Client,
     random: Random,
     load: Arc<Load>,
+    /// The instance of the last request.
+    instance: usize,
+    /// The instance of the next request; `None`: a random one.
+    next_instance: Option<usize>,
 }
 
 impl LoadClient {
@@ -201,7 +216,10 @@ impl LoadClient {
         headers: &Headers,
         body: Option<Value>,
     ) -> Outcome {
-        let instance = *self.random.choose(&self.load.instances);
+        let count = u64::try_from(self.load.instances.len()).expect("a number");
+        let chosen = usize::try_from(self.random.below(count)).expect("an index");
+        self.instance = self.next_instance.take().unwrap_or(chosen);
+        let instance = self.load.instances[self.instance];
         let request = (method, path);
         let outcome = client::send(&self.client, instance, request, headers, body.as_ref()).await;
         self.load.count(&outcome);
@@ -244,6 +262,15 @@ impl LoadClient {
 
     async fn save(&mut self) {
         let target = self.load.target(&mut self.random);
+        let former = target.last_value();
+        // Another instance, which may have remembered that the former value is right.
+        let other = self.random.below(3);
+        let other = usize::try_from(other).expect("an index") % self.load.instances.len();
+        let is_remembered = self.random.below(3) == 0;
+        if is_remembered {
+            self.next_instance = Some(other);
+            self.log_in_as(&target, former).await;
+        }
         let administrator = self.load.administrator(&mut self.random);
         let value = self.load.next_value.fetch_add(1, Ordering::Relaxed);
         let object = Object::Credential(target.id);
@@ -253,10 +280,21 @@ impl LoadClient {
         let save = Operation::Save(value);
         match meaning(&outcome) {
             Meaning::Done => {
+                let instance = self.instance;
+                self.load.acknowledged.send_modify(|(count, last)| {
+                    *count += 1;
+                    *last = instance;
+                });
                 self.load.history.answered(object, save, begin);
                 target.note(value);
                 // At once: an answer that came before its commit is seen only until then.
+                let next = (instance + 1) % self.load.instances.len();
+                self.next_instance = Some(if is_remembered { other } else { next });
                 self.log_in_as(&target, value).await;
+                if is_remembered {
+                    self.next_instance = Some(other);
+                    self.log_in_as(&target, former).await;
+                }
             }
             Meaning::Unknown => {
                 self.load.history.unknown(object, save, begin);
@@ -336,7 +374,8 @@ impl LoadClient {
             let (session, xsrf) = (cookie("ASP.NET_SessionId"), cookie("XSRF-TOKEN"));
             vec![("Cookie", format!("ASP.NET_SessionId={session}")), ("X-XSRF-TOKEN", xsrf)]
         } else {
-            vec![("Authorization", format!("SOTicket {}", ticket_of(answer)))]
+            let ticket = ticket_of(answer).expect("a ticket");
+            vec![("Authorization", format!("SOTicket {ticket}"))]
         };
         let number = self.load.next_login.fetch_add(1, Ordering::Relaxed);
         self.load.history.answered(Object::Login(number), Operation::Save(1), begin);
@@ -423,19 +462,42 @@ fn code(answer: &Answer) -> Option<String> {
     body["Code"].as_str().map(str::to_owned)
 }
 
-fn ticket_of(answer: &Answer) -> String {
-    let body: Value = serde_json::from_str(&answer.body).expect("a ticket");
-    body["Ticket"].as_str().expect("a ticket").to_owned()
+/// An outcome in a few words: the status and the `Code` of an answer.
+pub(crate) fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::NotSent => "no connection".to_owned(),
+        Outcome::NoAnswer => "no answer".to_owned(),
+        Outcome::Answer(answer) => match code(answer) {
+            None => answer.status.to_string(),
+            Some(code) => format!("{} {code}", answer.status),
+        },
+    }
 }
 
-async fn answer(
-    client: &Client,
-    instance: SocketAddr,
-    request: (Method, &str),
-    headers: &Headers,
-) -> Answer {
-    match client::send(client, instance, request, headers, None).await {
-        Outcome::Answer(answer) => answer,
-        outcome @ (Outcome::NotSent | Outcome::NoAnswer) => panic!("{outcome:?}"),
+fn ticket_of(answer: &Answer) -> Option<String> {
+    let body: Value = serde_json::from_str(&answer.body).ok()?;
+    Some(body["Ticket"].as_str()?.to_owned())
+}
+
+/// Logs each administrator in with each scheme; `None` when one gets no answer.
+async fn log_in_administrators(instances: &[SocketAddr]) -> Option<Vec<Headers>> {
+    let client = client::client();
+    let mut administrators = Vec::new();
+    for number in 0..instances.len() {
+        let password = basic(&format!("administrator{number}"), PASSWORD);
+        let send = async |request: (Method, &str)| {
+            let outcome = client::send(&client, instances[0], request, &password, None).await;
+            match outcome {
+                Outcome::Answer(answer) if answer.status < 300 => Some(answer),
+                Outcome::Answer(_) | Outcome::NotSent | Outcome::NoAnswer => None,
+            }
+        };
+        let token = send((Method::GET, "/api/v1/User/currentToken")).await?;
+        let token = token.body.trim().trim_matches('"').to_owned();
+        let ticket = ticket_of(&send((Method::POST, "/keeper/tickets")).await?)?;
+        administrators.push(password);
+        administrators.push(vec![("Authorization", format!("Bearer {token}"))]);
+        administrators.push(vec![("Authorization", format!("SOTicket {ticket}"))]);
     }
+    Some(administrators)
 }

@@ -8,7 +8,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a test panics on the first failure, prints its results and queries the database"
@@ -24,6 +23,9 @@ mod hash_families;
 mod history;
 mod invariants;
 mod load;
+mod maintenance;
+#[path = "../load/packet_loss.rs"]
+mod packet_loss;
 mod postgres;
 mod proxy;
 mod random;
@@ -130,6 +132,8 @@ async fn run(arguments: &Arguments) -> Vec<String> {
     }
     let findings = bed.finish().await;
     report.print(bed.load.history.counts(), arguments.seed);
+    let rotations = bed.rotations.load(std::sync::atomic::Ordering::Relaxed);
+    println!("{rotations} key rotations ended with a retired key");
     if !findings.is_empty() {
         println!("the logs are in {}", bed.folder.display());
         drop(bed);

@@ -193,6 +193,20 @@ impl Postgres {
     /// Kills the main process, and waits for the others, which end when they notice.
     pub(crate) async fn kill(&mut self) {
         let children = self.children();
+        self.kill_main(children).await;
+    }
+
+    /// Kills every process at once.
+    pub(crate) async fn kill_all(&mut self) {
+        let children = self.children();
+        for child in &children {
+            // It may have ended.
+            let _ = kill_process(*child, Signal::KILL);
+        }
+        self.kill_main(children).await;
+    }
+
+    async fn kill_main(&mut self, children: Vec<Pid>) {
         let mut process = self.process.take().expect("a server");
         process.kill().expect("a signal");
         process.wait().expect("its end");

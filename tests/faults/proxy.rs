@@ -1,6 +1,11 @@
 //! A TCP proxy between the service and PostgreSQL that injects faults of a network.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,23 +13,29 @@ use tokio::{
     sync::watch,
 };
 
+use crate::{
+    packet_loss::{drop_arriving, drop_nothing},
+    random::Random,
+};
+
 /// What the network does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wire {
     Healthy,
-    /// Delays everything in both directions.
+    /// Delays each message, in both directions, by a time of its own up to this one.
     Latency(Duration),
-    /// Delays one message in ten, for as long as the retransmission of a lost packet takes.
+    /// Drops one packet in ten before TCP sees it: requests to the proxy, and answers of the server.
     Loss,
+    /// Drops every packet of the service before TCP sees it, also those of new connections.
+    Cut,
     /// Swallows everything on connections that are open; new ones work.
     HalfOpen,
     /// Swallows everything. Connections are accepted and get no answer.
     Silence,
 }
 
-/// How long retransmission delays a lost packet: the first timeouts of Linux.
-const RETRANSMISSIONS: [Duration; 3] =
-    [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
+/// How many of a hundred packets [`Wire::Loss`] drops.
+const LOST_PERCENT: u32 = 10;
 
 #[derive(Debug, Clone, Copy)]
 struct State {
@@ -83,8 +94,17 @@ impl Proxy {
 }
 
 async fn accept(listener: TcpListener, database: SocketAddr, state: Arc<watch::Sender<State>>) {
+    let mut changes = state.subscribe();
     loop {
-        let (client, _) = listener.accept().await.expect("a connection");
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = changes.changed() => {
+                let is_cut = changes.borrow_and_update().wire == Wire::Cut;
+                if is_cut { drop_arriving(&listener, 100) } else { drop_nothing(&listener) }
+                continue;
+            }
+        };
+        let (client, _) = accepted.expect("a connection");
         let mut number = 0;
         state.send_modify(|state| {
             number = state.next;
@@ -109,13 +129,34 @@ async fn forward_both(
     let Ok(server) = TcpStream::connect(database).await else { return };
     let _ = server.set_zero_linger();
     let _ = server.set_nodelay(true);
+    let duplicate = |stream: &TcpStream| stream.as_fd().try_clone_to_owned().expect("a descriptor");
+    let sockets = (duplicate(&client), duplicate(&server));
     let ((client_read, client_write), (server_read, server_write)) =
         (client.into_split(), server.into_split());
-    let (requests, answers) = (state.clone(), state.clone());
+    let (requests, answers, losses) = (state.clone(), state.clone(), state.clone());
     tokio::select! {
+        () = lose_packets(sockets, losses) => {}
         () = forward(client_read, server_write, number, requests) => {}
         () = forward(server_read, client_write, number, answers) => {}
         _ = state.wait_for(|state| state.reset_below > number) => {}
+    }
+}
+
+/// Drops packets on the sockets to the service and to the server as the state demands.
+async fn lose_packets((client, server): (OwnedFd, OwnedFd), mut state: watch::Receiver<State>) {
+    loop {
+        let wire = state.borrow_and_update().wire;
+        let (of_client, of_server) = match wire {
+            Wire::Loss => (LOST_PERCENT, LOST_PERCENT),
+            Wire::Cut => (100, 0),
+            Wire::Healthy | Wire::Latency(_) | Wire::HalfOpen | Wire::Silence => (0, 0),
+        };
+        for (socket, percent) in [(&client, of_client), (&server, of_server)] {
+            if percent > 0 { drop_arriving(socket, percent) } else { drop_nothing(socket) }
+        }
+        if state.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -126,19 +167,14 @@ async fn forward(
     state: watch::Receiver<State>,
 ) {
     let mut buffer = vec![0; BUFFER];
-    let mut messages = 0_u64;
+    let mut random = Random::new(number);
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        messages += 1;
         let current = *state.borrow();
         let is_swallowed = current.swallowed_below > number || current.wire == Wire::Silence;
         match current.wire {
             _ if is_swallowed => continue,
-            Wire::Latency(delay) => tokio::time::sleep(delay).await,
-            Wire::Loss if (messages + number).is_multiple_of(10) => {
-                let delay = RETRANSMISSIONS[usize::try_from(messages / 10 % 3).expect("small")];
-                tokio::time::sleep(delay).await;
-            }
-            Wire::Healthy | Wire::Loss | Wire::HalfOpen | Wire::Silence => {}
+            Wire::Latency(most) => tokio::time::sleep(random.milliseconds(0, millis(most))).await,
+            Wire::Healthy | Wire::Loss | Wire::Cut | Wire::HalfOpen | Wire::Silence => {}
         }
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
@@ -148,4 +184,8 @@ async fn forward(
         // The other side learns nothing of the end of a half-open connection until it is reset.
         std::future::pending::<()>().await;
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("a short time")
 }

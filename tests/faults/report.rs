@@ -25,13 +25,15 @@ impl Report {
         let count = recoveries.len();
         let outages = recoveries.iter().map(|recovery| recovery.outage).collect();
         let services = recoveries.iter().map(|recovery| recovery.service).collect();
+        let saves = recoveries.iter().map(|recovery| recovery.save).collect();
         let answers: Vec<_> =
             answers.iter().map(|(answer, count)| format!("{count} × {answer}")).collect();
         let row = format!(
-            "| {} | {count} | {} | {} | {} |",
+            "| {} | {count} | {} | {} | {} | {} |",
             description.text,
             median_and_maximum(outages),
             median_and_maximum(services),
+            median_and_maximum(saves),
             answers.join(", ")
         );
         println!("{row}");
@@ -40,9 +42,9 @@ impl Report {
 
     pub(crate) fn print(&self, (calls, unknown): (usize, usize), seed: u64) {
         println!(
-            "\n| Fault | Times | Database back, median; most | Every instance saves, median; most | Answers |"
+            "\n| Fault | Times | Database back, median; most | Every instance back, median; most | Their save, median; most | Answers |"
         );
-        println!("|---|--:|--:|--:|---|");
+        println!("|---|--:|--:|--:|--:|---|");
         for row in &self.rows {
             println!("{row}");
         }
