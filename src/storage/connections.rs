@@ -27,6 +27,7 @@ use super::{
     connections_in_use::{ConnectionsInUse, InUse},
     connector::{Connector, Timeouts},
     error::StorageError,
+    opener::Opener,
     stalled_statements, unanswered,
 };
 
@@ -50,7 +51,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(20);
 /// The connection pool of the database.
 #[derive(Clone)]
 pub struct Database {
-    pool: Pool<Connector>,
+    pool: Pool<Opener>,
     /// One permit for each connection that may be in use now. Waiters are served in order.
     permits: Arc<Semaphore>,
     /// Permits that were removed, because the server has too many connections.
@@ -91,7 +92,7 @@ impl Database {
         acquire_timeout: Duration,
     ) -> Result<Self, StorageError> {
         let maximum = usize::try_from(maximum_connections).unwrap_or(usize::MAX);
-        let pool = Pool::builder(connector)
+        let pool = Pool::builder(Opener::new(connector, maximum))
             .max_size(maximum)
             // The most recently used connection is the likeliest to be alive; idle ones may close.
             .queue_mode(QueueMode::Lifo)
@@ -193,7 +194,7 @@ impl Database {
 
     /// The time limits that the server should enforce.
     pub(crate) fn timeouts(&self) -> Timeouts {
-        self.pool.manager().timeouts
+        self.pool.manager().connector.timeouts
     }
 
     /// Checks that the server accepts writes.
@@ -212,6 +213,7 @@ impl Database {
     /// Closes idle connections, and restores the maximum number of connections.
     pub(crate) async fn close_idle(&self) {
         self.permits.add_permits(self.withheld.swap(0, Ordering::Relaxed));
+        self.pool.manager().drop_spares();
         self.close_matching(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
     }
 
@@ -220,7 +222,8 @@ impl Database {
     /// # Errors
     /// When the files or the credentials in them are not usable, or the server does not respond.
     pub(crate) async fn check_files(&self) -> Result<(), StorageError> {
-        let opening = tokio::time::timeout(CHECK_TIMEOUT, self.pool.manager().open_with_files());
+        let opening =
+            tokio::time::timeout(CHECK_TIMEOUT, self.pool.manager().connector.open_with_files());
         let timed_out = |_| StorageError::NoConnection(sqlx::Error::PoolTimedOut);
         let opened = opening.await.map_err(timed_out)??;
         // It may already be closed.
@@ -252,6 +255,7 @@ impl Database {
 
     /// Closes the pool: hands out no more connections, and closes those that are returned.
     pub(crate) async fn close(&self) {
+        self.pool.manager().drop_spares();
         self.close_matching(|_| true).await;
         self.pool.close();
     }
@@ -274,7 +278,7 @@ impl Database {
 /// an open transaction and waits for the statement of a canceled request.
 pub(crate) struct Connection {
     /// `None` only after it was returned. The permits are returned after the connection.
-    held: Option<(Object<Connector>, Permits)>,
+    held: Option<(Object<Opener>, Permits)>,
     /// True while a transaction begins and sqlx does not know about it yet. If the connection were
     /// reused after a drop at that point, its next writes would be lost in the open transaction.
     is_beginning: bool,

@@ -1,5 +1,4 @@
-//! Opens the connections of the pool, with the password and the certificates of the moment, and
-//! checks them before reuse.
+//! Opens connections, with the password and the certificates of the moment, and checks them.
 
 use std::{
     error::Error,
@@ -7,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
@@ -15,12 +13,6 @@ use super::{
     connection_generation, connection_security::ConnectionSecurity, error::StorageError,
     hosts::Hosts, session::Session, socket_options,
 };
-
-/// A connection that was idle for longer is checked before use.
-const UNCHECKED_IDLE: Duration = Duration::from_secs(1);
-
-/// The maximum age of a connection: the memory of a PostgreSQL session only grows.
-const MAXIMUM_AGE: Duration = Duration::from_mins(30);
 
 /// The contents of the files that a connection needs.
 #[derive(Default)]
@@ -88,7 +80,7 @@ impl Pooled {
     }
 }
 
-/// Opens connections, and checks them before reuse.
+/// Opens connections.
 pub(super) struct Connector {
     /// The servers of the URL, with its options.
     pub(super) hosts: Hosts,
@@ -222,31 +214,4 @@ fn with_files(mut options: PgConnectOptions, files: &ConnectionFiles) -> PgConne
         options = options.ssl_client_key_from_pem(pem.expose_secret());
     }
     options
-}
-
-impl Manager for Connector {
-    type Type = Pooled;
-    type Error = StorageError;
-
-    async fn create(&self) -> Result<Pooled, StorageError> {
-        // Boxed: this rare branch is seven times as large as the rest of the future.
-        Box::pin(self.open()).await
-    }
-
-    async fn recycle(
-        &self,
-        connection: &mut Pooled,
-        metrics: &Metrics,
-    ) -> RecycleResult<StorageError> {
-        if metrics.age() > MAXIMUM_AGE {
-            return Err(RecycleError::message("it reached its maximum age"));
-        }
-        if connection.generation < connection_generation::generation() {
-            return Err(RecycleError::message("it was invalidated"));
-        }
-        if metrics.last_used() > UNCHECKED_IDLE {
-            Box::pin(connection.check_within(self.check_timeout)).await?;
-        }
-        Ok(())
-    }
 }

@@ -38,6 +38,7 @@ pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod nick_names;
+mod opener;
 pub(crate) mod password_links;
 pub(crate) mod password_mails;
 pub(crate) mod privileges;

@@ -17,8 +17,8 @@ use sqlx::Connection as _;
 use super::{
     connection_generation,
     connections_in_use::{ConnectionsInUse, LongInUse},
-    connector::Connector,
     error::StorageError,
+    opener::Opener,
     session::{self, Examined},
     socket_options::{SocketPair, shut_down},
 };
@@ -49,11 +49,7 @@ struct Last {
 /// Examines connections that are in use for long, until the pool ends. An examination opens one
 /// connection, which is not one of the pool, within `limit`. Opening it also finds another primary
 /// server, and ends the connections to the former one.
-pub(super) async fn run(
-    pool: WeakPool<Connector>,
-    in_use: Weak<ConnectionsInUse>,
-    limit: Duration,
-) {
+pub(super) async fn run(pool: WeakPool<Opener>, in_use: Weak<ConnectionsInUse>, limit: Duration) {
     let mut last: Option<Last> = None;
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -68,10 +64,9 @@ pub(super) async fn run(
             continue;
         }
         let number = long.last;
+        let late = |_| Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
         let examined = tokio::time::timeout(limit, examine(&pool, &long)).await;
-        let repetition = match examined
-            .unwrap_or_else(|_| Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
-        {
+        let repetition = match examined.unwrap_or_else(late) {
             Ok(Examined { lost, is_undecided }) => {
                 end(lost);
                 if is_undecided { UNDECIDED_REPETITION } else { REPETITION }
@@ -89,15 +84,15 @@ pub(super) async fn run(
     }
 }
 
-fn long_in_use(pool: &Pool<Connector>, in_use: &Arc<ConnectionsInUse>) -> Option<LongInUse> {
-    let several = pool.manager().hosts.are_several();
+fn long_in_use(pool: &Pool<Opener>, in_use: &Arc<ConnectionsInUse>) -> Option<LongInUse> {
+    let several = pool.manager().connector.hosts.are_several();
     let long = in_use.longer_than(if several { SUSPECT_WITH_SEVERAL_HOSTS } else { SUSPECT })?;
     // With one host, there is no other server to find.
     (several || !long.sessions.is_empty()).then_some(long)
 }
 
-async fn examine(pool: &Pool<Connector>, long: &LongInUse) -> Result<Examined, StorageError> {
-    let mut opened = pool.manager().open().await?;
+async fn examine(pool: &Pool<Opener>, long: &LongInUse) -> Result<Examined, StorageError> {
+    let mut opened = pool.manager().connector.open().await?;
     let examined = session::examine(&mut opened.inner, &long.sessions).await;
     // It may already be closed.
     let _ = opened.inner.close().await;

@@ -234,3 +234,30 @@ async fn a_request_ends_before_its_time_limit_when_nothing_is_acknowledged(pool:
     assert_unavailable(&app.get(PRINCIPAL, &token).await);
     assert!(begin.elapsed() < ANSWER_TIMEOUT, "{:?}", begin.elapsed());
 }
+
+/// Otherwise, a service whose requests give up earlier would never get a connection.
+#[sqlx::test]
+async fn an_attempt_to_connect_goes_on_when_its_request_gives_up(pool: PgPool) {
+    let proxy = DatabaseProxy::start(&pool).await;
+    let variables = [
+        ("KEEPER__DATABASE__URL", proxy.url.as_str()),
+        ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1"),
+    ];
+    let app = TestApp::spawn_with(pool, &variables, "").await;
+    let token = Credentials::Raw(format!("Bearer {}", app.token(&app.administrator()).await));
+    // A connection takes several round trips, longer than a request waits.
+    proxy.delay_replies(Duration::from_millis(600));
+    sqlx::raw_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'credential-keeper'",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    assert_unavailable(&app.get(PRINCIPAL, &token).await);
+    let mut answers = Vec::new();
+    while answers.last() != Some(&200) && answers.len() < 10 {
+        answers.push(app.get(PRINCIPAL, &token).await.status.as_u16());
+    }
+    assert_eq!(answers.last(), Some(&200), "{answers:?}");
+}

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use sqlx::{ConnectOptions, PgPool, postgres::PgConnectOptions};
@@ -37,7 +38,7 @@ pub(crate) struct DatabaseProxy {
     is_cut: Arc<watch::Sender<bool>>,
 }
 
-/// Which connections swallow packets.
+/// Which connections swallow packets, and how late the others are.
 #[derive(Default)]
 struct HalfOpen {
     /// The number of accepted connections.
@@ -46,6 +47,8 @@ struct HalfOpen {
     below: AtomicU64,
     /// The number of messages of the service that were swallowed.
     swallowed: AtomicU64,
+    /// The delay of each message of the server, in milliseconds.
+    delay: AtomicU64,
 }
 
 impl DatabaseProxy {
@@ -88,6 +91,12 @@ impl DatabaseProxy {
     /// The number of messages of the service that were swallowed.
     pub(crate) fn swallowed(&self) -> u64 {
         self.half_open.swallowed.load(Ordering::SeqCst)
+    }
+
+    /// Delays each message of the server from now on.
+    pub(crate) fn delay_replies(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap();
+        self.half_open.delay.store(delay, Ordering::SeqCst);
     }
 
     /// Waits until a reply is held back.
@@ -218,6 +227,8 @@ async fn forward_replies(
         if number < half_open.below.load(Ordering::SeqCst) {
             continue;
         }
+        let delay = half_open.delay.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(delay)).await;
         let _ = mode.wait_for(|mode| *mode != ReplyMode::Hold).await;
         if client.write_all(&buffer[..length]).await.is_err() {
             return;
