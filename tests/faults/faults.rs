@@ -202,12 +202,14 @@ impl Fault {
             // It ends for each instance when it has replaced its connections.
             return bed.proxy.set(Wire::HalfOpen);
         }
-        bed.proxy.set(match self {
-            Self::Silence => Wire::Silence,
-            Self::Loss => Wire::Loss,
-            Self::Cut => Wire::Cut,
-            _ => Wire::Latency(LATENCY),
-        });
+        let wires = [
+            (Self::Silence, Wire::Silence),
+            (Self::Loss, Wire::Loss),
+            (Self::Cut, Wire::Cut),
+            (Self::Latency, Wire::Latency(LATENCY)),
+        ];
+        let wire = wires.iter().find(|(fault, _)| *fault == self);
+        bed.proxy.set(wire.expect("a fault of the wire").1);
         bed.hold(self, random.milliseconds(1000, 4000)).await;
         bed.proxy.heal();
     }

@@ -22,7 +22,7 @@ const MAXIMUM_CONNECTIONS: u32 = 60;
 pub(crate) const SERVICE_PASSWORD: &str = "the password of the service";
 
 /// How long the server may take to start, including crash recovery.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(3);
 
 /// The settings of the server. Durability is that of the default.
 const SETTINGS: &str = "
@@ -248,8 +248,9 @@ impl Postgres {
         }
     }
 
-    /// Kills the server process of one connection of the service. Returns false when there is none.
-    pub(crate) async fn kill_backend(&self) -> bool {
+    /// Kills the server process of one connection of the service, and waits until the server has ended
+    /// all others, because it recovers then. Does nothing when there is none.
+    pub(crate) async fn kill_backend(&self) {
         let mut owner = self.owner().await.expect("a connection");
         let id: Option<i32> = sqlx::query_scalar(
             "SELECT pid FROM pg_stat_activity WHERE usename = 'service' ORDER BY random() LIMIT 1",
@@ -257,8 +258,12 @@ impl Postgres {
         .fetch_optional(&mut owner)
         .await
         .expect("a process id");
-        let Some(id) = id.and_then(Pid::from_raw) else { return false };
-        kill_process(id, Signal::KILL).is_ok()
+        let Some(id) = id.and_then(Pid::from_raw) else { return };
+        if kill_process(id, Signal::KILL).is_ok() {
+            while execute(&mut owner, "SELECT 1").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
     }
 
     /// Puts the server into recovery, as a standby whose primary is away.
