@@ -15,7 +15,7 @@ use crate::{
     faults::Fault,
     history::{Object, Operation},
     invariants,
-    load::{FIRST_PROBE, Load, describe},
+    load::{FIRST_PROBE, Load, describe, log_everyone_in},
     maintenance::{import, import_lines, rotate_key},
     postgres::Postgres,
     proxy::Proxy,
@@ -222,6 +222,7 @@ impl Bed {
             maintenance.await.expect("maintenance");
         }
         self.settle().await;
+        log_everyone_in(&self.load).await;
         let mut findings = self.load.history.violations();
         for wrong in [&self.load.unexpected, &self.wrong_readiness] {
             let wrong = wrong.lock().unwrap_or_else(PoisonError::into_inner);

@@ -174,10 +174,19 @@ impl Load {
     }
 }
 
+/// Logs in with the last value of each user whose credential changes, so that no lost save stays
+/// unseen. Called when the load is over.
+pub(crate) async fn log_everyone_in(load: &Arc<Load>) {
+    let mut client = LoadClient::new(Arc::clone(load), 0);
+    let targets = load.targets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for target in targets {
+        client.log_in_as(&target, target.last_value()).await;
+    }
+}
+
 /// Runs one client until the load is over.
 pub(crate) async fn run(load: Arc<Load>, seed: u64) {
-    let (client, random) = (client::client(), Random::new(seed));
-    let mut client = LoadClient { client, random, load, instance: 0, next_instance: None };
+    let mut client = LoadClient::new(load, seed);
     while !client.load.is_over.load(Ordering::Relaxed) {
         let load = Arc::clone(&client.load);
         let _open = load.gate.read().await;
@@ -196,6 +205,11 @@ struct LoadClient {
 }
 
 impl LoadClient {
+    fn new(load: Arc<Load>, seed: u64) -> Self {
+        let (client, random) = (client::client(), Random::new(seed));
+        Self { client, random, load, instance: 0, next_instance: None }
+    }
+
     async fn step(&mut self) {
         match self.random.below(100) {
             0..40 => self.log_in().await,
