@@ -8,6 +8,7 @@ mod connections;
 mod credential_types;
 mod descriptions;
 mod directory;
+mod distribution;
 mod durations;
 mod effective;
 mod environment;
@@ -15,6 +16,7 @@ mod environment;
 pub(crate) mod fuzz_support;
 mod http;
 mod issuers;
+mod log;
 mod mail;
 mod master_keys;
 mod migration;
@@ -31,13 +33,15 @@ pub(crate) use self::{
     connections::ConnectionSettings,
     descriptions::{SettingDescription, describe_settings},
     directory::{DirectoryEncryption, DirectorySettings},
+    distribution::DistributionSetting,
     effective::EffectiveSetting,
     environment::{effective_settings, program_folders, runtime_folder, settings_with_origin},
     issuers::{IssuerSettings, KeySource},
+    log::{LogFormat, LogSettings},
     mail::{MailSettings, SmtpSource},
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
-    sections::{DatabaseSettings, LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
+    sections::{DatabaseSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
     validation::is_strong_hash,
     verification::VerificationSettings,

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use super::{
     credential_types::TypeSettings,
     directory::DirectorySettings,
+    distribution::DistributionSetting,
     http::{ADDRESS, HttpSettings},
     issuers::IssuerSettings,
+    log::LogSettings,
     mail::MailSettings,
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
@@ -94,6 +96,7 @@ pub(crate) struct DatabaseSettings {
     pub(crate) transaction_pooling: bool,
     pub(crate) startup_wait: Duration,
     pub(crate) migrate_on_start: bool,
+    pub(crate) distributed: DistributionSetting,
 }
 
 /// Section `authentication`.
@@ -207,24 +210,6 @@ pub(crate) struct ShutdownSettings {
     pub(crate) timeout: Duration,
 }
 
-/// Section `log`.
-#[derive(Debug, Clone)]
-pub(crate) struct LogSettings {
-    pub(crate) level: String,
-    pub(crate) format: LogFormat,
-}
-
-/// The format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    /// Text on a terminal, otherwise JSON.
-    Auto,
-    /// Human-readable text.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 impl Settings {
     /// Reads every setting.
     pub(super) fn take(reader: &mut Reader) -> Self {
@@ -317,6 +302,7 @@ impl DatabaseSettings {
             startup_wait: reader.seconds("database.startup_wait_seconds"),
             transaction_pooling: reader.get("database.transaction_pooling"),
             migrate_on_start: reader.get("database.migrate_on_start"),
+            distributed: DistributionSetting::take(reader),
         }
     }
 }
@@ -384,17 +370,5 @@ impl HashingSettings {
             maximum_verified: reader.get("hashing.maximum_verified"),
             verified_lifetime: reader.seconds("hashing.verified_lifetime_seconds"),
         }
-    }
-}
-
-impl LogSettings {
-    fn take(reader: &mut Reader) -> Self {
-        let format = reader.parsed("log.format", "must be auto, text or json", |text| match text {
-            "auto" => Some(LogFormat::Auto),
-            "text" => Some(LogFormat::Text),
-            "json" => Some(LogFormat::Json),
-            _ => None,
-        });
-        Self { level: reader.get("log.level"), format: format.unwrap_or(LogFormat::Auto) }
     }
 }

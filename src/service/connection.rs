@@ -1,4 +1,4 @@
-//! Macros that run a single statement on a database connection.
+//! Macros that run a statement, or a step of several statements, on a database connection.
 
 /// Runs one statement on a connection and releases the connection. A statement that was not
 /// executed because its connection was stale ([`StorageError::is_retryable`]) runs once
@@ -35,5 +35,45 @@ macro_rules! statement_on_connection {
             $connection.release();
         }
         result
+    }};
+}
+
+/// Runs a step on a connection. On a distributed database it is several statements, which need a
+/// transaction.
+macro_rules! run_step {
+    ($statements:expr, $held:ident, |$connection:ident| $step:expr) => {{
+        if $statements.need_transaction() {
+            let mut transaction = $held.begin().await?;
+            let $connection = &mut *transaction;
+            let result = $step.await?;
+            $crate::storage::commit(transaction).await?;
+            result
+        } else {
+            let $connection = &mut *$held;
+            $step.await?
+        }
+    }};
+}
+
+/// Runs a step on a connection of its own, and once more if that connection was stale, as
+/// [`on_connection`].
+macro_rules! step_on_connection {
+    ($database:expr, |$connection:ident| $step:expr) => {{
+        let mut is_first = true;
+        loop {
+            let result: Result<_, $crate::storage::StorageError> = async {
+                let mut held = $database.connection().await?;
+                let result = run_step!($database.statements(), held, |$connection| $step);
+                held.release();
+                Ok(result)
+            }
+            .await;
+            let is_stale =
+                result.as_ref().err().is_some_and($crate::storage::StorageError::is_retryable);
+            if !(is_first && is_stale) {
+                break result;
+            }
+            is_first = false;
+        }
     }};
 }

@@ -10,10 +10,7 @@ use crate::{
         keyring::Keyring,
         keyring_handle::KeyringHandle,
     },
-    storage::{
-        Database, StorageError,
-        credentials::{self, Candidate},
-    },
+    storage::{Database, StorageError, credentials::Candidate},
 };
 
 /// The user to whom the directory of identifiers leads, with the credential of that type.
@@ -28,7 +25,8 @@ pub(super) async fn find_candidate(
 ) -> Result<Option<Candidate>, StorageError> {
     let digests = identifier_digests(&keyring.current(), credential_type, identifier);
     let mut connection = database.connection().await?;
-    let found = credentials::find_by_identifier(&mut connection, credential_type, &digests).await?;
+    let statements = database.statements();
+    let found = statements.find_by_identifier(&mut connection, credential_type, &digests).await?;
     connection.release();
     Ok(found)
 }

@@ -228,7 +228,8 @@ impl Authentication {
 
 fn issued_tickets(parts: &Parts, settings: &Settings) -> Arc<IssuedTickets> {
     let (keyring, valid_from) = (parts.keyring(), parts.valid_from.clone());
-    Arc::new(IssuedTickets { keyring, lifetimes: lifetimes(settings), valid_from })
+    let statements = parts.database().statements();
+    Arc::new(IssuedTickets { keyring, lifetimes: lifetimes(settings), valid_from, statements })
 }
 
 /// What uses other servers, and what commands use, too.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock,
-    configuration::{Problems, Settings},
+    configuration::{DistributionSetting, Problems, Settings},
     storage::{
         self, ConnectOptions, Database, Timeouts,
         installation::{self, InstallationKind},
@@ -78,6 +78,11 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
         acquire_timeout: settings.acquire_timeout,
         timeouts: Timeouts { lock: settings.lock_timeout, statement: settings.statement_timeout },
         transaction_pooling: settings.transaction_pooling,
+        is_distributed: match settings.distributed {
+            DistributionSetting::Auto => None,
+            DistributionSetting::On => Some(true),
+            DistributionSetting::Off => Some(false),
+        },
     };
     Ok(storage::connect(options).await?)
 }

@@ -49,6 +49,7 @@ impl Saving {
             metrics: Arc::clone(&parts.metrics),
             proven_types: proven_types(settings, issuers),
             single_per_user,
+            statements: parts.database().statements(),
         });
         let untrusted_writer = Arc::new(UntrustedWriter {
             keyring: parts.keyring(),

@@ -10,12 +10,9 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::StorageError;
-use crate::domain::{
-    throttling::{
-        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, FailureCount, KNOWN_ADDRESS_FAILURES,
-        MAXIMUM_CONSECUTIVE, MAXIMUM_KNOWN_ADDRESSES, Subject, THROTTLE_DECAY,
-    },
-    user::UserId,
+use crate::domain::throttling::{
+    ADDRESS_WINDOW, AttemptLimits, AttemptSummary, FailureCount, KNOWN_ADDRESS_FAILURES,
+    MAXIMUM_CONSECUTIVE, MAXIMUM_KNOWN_ADDRESSES, Subject, THROTTLE_DECAY,
 };
 
 /// A login attempt whose secret is not verified yet.
@@ -29,6 +26,19 @@ pub(crate) struct Attempt {
     pub(crate) at: OffsetDateTime,
 }
 
+/// A failure that replaces an attempt which was reserved while another system was asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PendingFailure<'attempt> {
+    /// The reserved attempt.
+    pub(crate) pending: &'attempt Attempt,
+    /// The attempt with the digest of its secret.
+    pub(crate) attempt: &'attempt Attempt,
+    /// The types that were reserved.
+    pub(crate) types: &'attempt [String],
+    /// False for an attempt from a known address, which counts for lockout only.
+    pub(crate) is_throttled: bool,
+}
+
 /// A credential type for which an attempt was reserved.
 #[derive(Debug)]
 pub(crate) struct ReservedType {
@@ -40,10 +50,10 @@ pub(crate) struct ReservedType {
     pub(crate) throttle_failures: u32,
 }
 
-struct ReservedRow {
-    credential_type: String,
-    failures: i32,
-    throttle_failures: i32,
+pub(super) struct ReservedRow {
+    pub(super) credential_type: String,
+    pub(super) failures: i32,
+    pub(super) throttle_failures: i32,
 }
 
 impl TryFrom<ReservedRow> for ReservedType {
@@ -63,7 +73,7 @@ pub(super) fn count(stored: i32) -> Result<u32, StorageError> {
     u32::try_from(stored).map_err(|_| INCONSISTENT)
 }
 
-fn parameter(number: u32) -> i32 {
+pub(super) fn parameter(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
@@ -72,7 +82,7 @@ const LARGEST_DELAY_EXPONENT: u32 = 30;
 
 /// The ends of the delays after a failure at `at`, indexed by the number of failures beyond the
 /// first one that causes a delay. The delay doubles from one second to the maximum.
-fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime> {
+pub(super) fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime> {
     let delay = |exponent| Duration::from_secs(1_u64 << exponent).min(limits.maximum_delay);
     let end = |exponent| {
         time::Duration::try_from(delay(exponent)).map_or(at, |delay| at.saturating_add(delay))
@@ -293,22 +303,6 @@ pub(crate) async fn list(
     .into_iter()
     .map(AttemptSummary::try_from)
     .collect()
-}
-
-/// Resets the failures of a user, of one type or of all; returns whether there were any.
-pub(crate) async fn reset(
-    connection: &mut PgConnection,
-    user_id: UserId,
-    credential_type: Option<&str>,
-) -> Result<bool, StorageError> {
-    let had_failures = sqlx::query_file_scalar!(
-        "src/storage/reset_attempts.sql",
-        user_id.as_i32(),
-        credential_type,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(had_failures)
 }
 
 /// Deletes the failures of addresses that are not later than `before`: up to `limit` rows of each

@@ -28,7 +28,9 @@ use super::{
     connector::{Connector, Timeouts},
     error::StorageError,
     opener::Opener,
-    stalled_statements, unanswered,
+    stalled_statements,
+    statements::Statements,
+    unanswered,
 };
 
 /// A connection that was idle for longer is closed.
@@ -62,6 +64,8 @@ pub struct Database {
     /// is the view of the logins.
     shares: Option<Arc<Semaphore>>,
     in_use: Arc<ConnectionsInUse>,
+    /// The form of the statements.
+    pub(super) statements: Statements,
 }
 
 /// What a connection in use keeps others from.
@@ -110,7 +114,13 @@ impl Database {
             acquire_timeout,
             shares,
             in_use: Arc::default(),
+            statements: Statements::Combined,
         })
+    }
+
+    /// The form of the statements on this database.
+    pub(crate) fn statements(&self) -> Statements {
+        self.statements
     }
 
     /// The same pool for logins. A part of its connections is reserved for them: a change can wait

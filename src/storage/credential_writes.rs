@@ -195,6 +195,31 @@ pub(crate) async fn replace_hash(
     Ok(done.rows_affected() == 1)
 }
 
+/// An entry of the directory of identifiers.
+#[derive(Debug)]
+pub(super) struct FormerIdentifier {
+    pub(super) credential_type: String,
+    pub(super) digest: Vec<u8>,
+}
+
+/// Deletes an entry of a user from the directory of identifiers.
+pub(super) async fn delete_identifier(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    entry: &FormerIdentifier,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "DELETE FROM credential_identifiers
+         WHERE credential_type = $1 AND digest = $2 AND user_id = $3",
+        entry.credential_type,
+        entry.digest,
+        user_id.as_i32(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Deletes a credential, with its identifier and its failed attempts; returns whether there was
 /// one. The caller's transaction has locked the user's row, so no reseal changes the identifier
 /// meanwhile.
@@ -203,24 +228,21 @@ pub(crate) async fn delete(
     user_id: UserId,
     credential_type: &str,
 ) -> Result<bool, StorageError> {
-    let was_deleted = sqlx::query_scalar!(
-        r#"WITH attempts AS (
-               DELETE FROM authentication_attempts WHERE user_id = $1 AND credential_type = $2
-           ),
-           deleted AS (
-               DELETE FROM credentials WHERE user_id = $1 AND credential_type = $2
-               RETURNING credential_type, identifier_digest
-           ),
-           identifier AS (
-               DELETE FROM credential_identifiers i USING deleted d
-               WHERE i.credential_type = d.credential_type AND i.digest = d.identifier_digest
-                 AND i.user_id = $1
-           )
-           SELECT EXISTS (SELECT 1 FROM deleted) AS "was_deleted!""#,
+    let deleted = sqlx::query!(
+        "WITH attempts AS (
+             DELETE FROM authentication_attempts WHERE user_id = $1 AND credential_type = $2
+         )
+         DELETE FROM credentials WHERE user_id = $1 AND credential_type = $2
+         RETURNING credential_type, identifier_digest",
         user_id.as_i32(),
         credential_type,
     )
-    .fetch_one(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    Ok(was_deleted)
+    let Some(row) = deleted else { return Ok(false) };
+    if let Some(digest) = row.identifier_digest {
+        let entry = FormerIdentifier { credential_type: row.credential_type, digest };
+        delete_identifier(connection, user_id, &entry).await?;
+    }
+    Ok(true)
 }

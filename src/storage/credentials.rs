@@ -236,17 +236,32 @@ pub(crate) async fn list_after(
     .collect()
 }
 
-struct KindRow {
-    hash_scheme: String,
-    hash_memory_kib: i32,
-    hash_iterations: i32,
-    hash_parallelism: i32,
+pub(super) struct KindRow {
+    pub(super) hash_scheme: String,
+    pub(super) hash_memory_kib: i32,
+    pub(super) hash_iterations: i32,
+    pub(super) hash_parallelism: i32,
+}
+
+impl TryFrom<KindRow> for (HashScheme, HashParameters) {
+    type Error = StorageError;
+
+    fn try_from(row: KindRow) -> Result<Self, StorageError> {
+        let positive = |number: i32| u32::try_from(number).map_err(|_| INCONSISTENT);
+        let scheme = HashScheme::parse(&row.hash_scheme).ok_or(INCONSISTENT)?;
+        let parameters = HashParameters {
+            memory_kib: positive(row.hash_memory_kib)?,
+            iterations: positive(row.hash_iterations)?,
+            parallelism: positive(row.hash_parallelism)?,
+        };
+        Ok((scheme, parameters))
+    }
 }
 
 /// Lists the distinct schemes and costs of all hashes, with one index step for each.
-pub(crate) async fn list_kinds(
+pub(super) async fn list_kinds(
     connection: &mut PgConnection,
-) -> Result<Vec<(HashScheme, HashParameters)>, StorageError> {
+) -> Result<Vec<KindRow>, StorageError> {
     let rows = sqlx::query_as!(
         KindRow,
         r#"WITH RECURSIVE kinds AS (
@@ -269,18 +284,7 @@ pub(crate) async fn list_kinds(
     )
     .fetch_all(connection)
     .await?;
-    let positive = |number: i32| u32::try_from(number).map_err(|_| INCONSISTENT);
-    rows.into_iter()
-        .map(|row| {
-            let scheme = HashScheme::parse(&row.hash_scheme).ok_or(INCONSISTENT)?;
-            let parameters = HashParameters {
-                memory_kib: positive(row.hash_memory_kib)?,
-                iterations: positive(row.hash_iterations)?,
-                parallelism: positive(row.hash_parallelism)?,
-            };
-            Ok((scheme, parameters))
-        })
-        .collect()
+    Ok(rows)
 }
 
 /// Lists all credentials of these users, by user and type.

@@ -16,6 +16,7 @@ use super::{
     database_url::DatabaseUrl,
     error::{StorageError, is_connection_failure},
     hosts::Hosts,
+    statements::Statements,
 };
 
 /// How often the sessions of two connections are compared.
@@ -40,6 +41,8 @@ pub(crate) struct ConnectOptions<'settings> {
     pub(crate) timeouts: Timeouts,
     /// True behind a connection pooler in transaction mode.
     pub(crate) transaction_pooling: bool,
+    /// Whether the tables are distributed. `None`: the database decides.
+    pub(crate) is_distributed: Option<bool>,
 }
 
 /// The time limit for checking an idle connection before use, so that a request can still open a new
@@ -76,8 +79,12 @@ pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, Sto
         timeouts: options.timeouts,
         transaction_pooling: options.transaction_pooling,
     };
-    let database = Database::new(connector, options.maximum_connections, options.acquire_timeout)?;
-    database.connection().await?.release();
+    let mut database =
+        Database::new(connector, options.maximum_connections, options.acquire_timeout)?;
+    let mut connection = database.connection().await?;
+    let statements = Statements::find(&mut connection, options.is_distributed).await?;
+    connection.release();
+    database.statements = statements;
     database.examine_stalled_statements();
     Ok(database)
 }

@@ -41,37 +41,37 @@ pub(crate) struct LoginQuery<'query> {
 }
 
 /// One row for each requested credential type.
-struct LoginRow {
-    asked_type: String,
-    user_id: Option<i32>,
-    login_name: Option<String>,
-    display_name: Option<String>,
-    user_type: Option<String>,
-    is_administrator: Option<bool>,
-    role: Option<String>,
-    is_retired: Option<bool>,
-    session_epoch: Option<i64>,
-    person_id: Option<i32>,
-    role_id: Option<i32>,
-    ej_user_id: Option<i32>,
-    nick_name: Option<String>,
-    credential_type: Option<String>,
-    sealed_hash: Option<Vec<u8>>,
-    key_id: Option<String>,
-    hash_scheme: Option<String>,
-    hash_memory_kib: Option<i32>,
-    hash_iterations: Option<i32>,
-    hash_parallelism: Option<i32>,
-    version: Option<i64>,
-    valid_from: Option<OffsetDateTime>,
-    valid_to: Option<OffsetDateTime>,
-    change_required: Option<String>,
-    failures: Option<i32>,
-    throttle_failures: Option<i32>,
-    next_allowed_at: Option<OffsetDateTime>,
-    last_succeeded_at: Option<OffsetDateTime>,
-    subject_failures: Option<i32>,
-    address_failures: i64,
+pub(super) struct LoginRow {
+    pub(super) asked_type: String,
+    pub(super) user_id: Option<i32>,
+    pub(super) login_name: Option<String>,
+    pub(super) display_name: Option<String>,
+    pub(super) user_type: Option<String>,
+    pub(super) is_administrator: Option<bool>,
+    pub(super) role: Option<String>,
+    pub(super) is_retired: Option<bool>,
+    pub(super) session_epoch: Option<i64>,
+    pub(super) person_id: Option<i32>,
+    pub(super) role_id: Option<i32>,
+    pub(super) ej_user_id: Option<i32>,
+    pub(super) nick_name: Option<String>,
+    pub(super) credential_type: Option<String>,
+    pub(super) sealed_hash: Option<Vec<u8>>,
+    pub(super) key_id: Option<String>,
+    pub(super) hash_scheme: Option<String>,
+    pub(super) hash_memory_kib: Option<i32>,
+    pub(super) hash_iterations: Option<i32>,
+    pub(super) hash_parallelism: Option<i32>,
+    pub(super) version: Option<i64>,
+    pub(super) valid_from: Option<OffsetDateTime>,
+    pub(super) valid_to: Option<OffsetDateTime>,
+    pub(super) change_required: Option<String>,
+    pub(super) failures: Option<i32>,
+    pub(super) throttle_failures: Option<i32>,
+    pub(super) next_allowed_at: Option<OffsetDateTime>,
+    pub(super) last_succeeded_at: Option<OffsetDateTime>,
+    pub(super) subject_failures: Option<i32>,
+    pub(super) address_failures: i64,
 }
 
 impl LoginRow {
@@ -171,13 +171,18 @@ pub(crate) async fn find(
     )
     .fetch_all(connection)
     .await?;
+    login(rows, query.pseudo)
+}
+
+/// The login of the rows of a subject: one for each requested type.
+pub(super) fn login(rows: Vec<LoginRow>, pseudo: Subject) -> Result<Login, StorageError> {
     let address_failures = rows.first().map(LoginRow::address_failures).unwrap_or_default();
     let failure_counts: Result<Vec<_>, _> =
         rows.iter().filter_map(|row| row.failure_count().transpose()).collect();
     let candidate = candidate(rows.into_iter().filter_map(LoginRow::candidate_row).collect())?;
     let user = candidate.as_ref().map(|candidate| candidate.user.user_id);
     Ok(Login {
-        subject: user.map_or(query.pseudo, |user_id: UserId| user_id.into()),
+        subject: user.map_or(pseudo, |user_id: UserId| user_id.into()),
         candidate,
         failure_counts: failure_counts?,
         address_failures,

@@ -3,10 +3,14 @@
 //! The caller owns the transaction. Errors of PostgreSQL become [`StorageError`] here.
 
 pub(crate) mod activity_minutes;
+mod address_failures;
 pub(crate) mod administrators;
+pub(crate) mod attempt_changes;
+mod attempt_statements;
 pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod audit_list;
+mod background_statements;
 mod bad_database_url;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
@@ -41,6 +45,7 @@ pub(crate) mod nick_names;
 mod opener;
 pub(crate) mod password_links;
 pub(crate) mod password_mails;
+mod per_shard;
 pub(crate) mod privileges;
 pub(crate) mod restore_checks;
 pub(crate) mod role_powers;
@@ -49,6 +54,7 @@ mod roles;
 mod session;
 mod socket_options;
 mod stalled_statements;
+mod statements;
 pub(crate) mod tickets;
 mod unanswered;
 pub(crate) mod untrusted_credentials;
@@ -60,7 +66,7 @@ pub(crate) mod users;
 pub use self::connections::Database;
 pub(crate) use self::{
     connection_security::ConnectionSecurity,
-    connections::ConnectionCounts,
+    connections::{Connection, ConnectionCounts},
     connector::{ConnectionFiles, ConnectionFilesSource, Timeouts},
     database::{
         ConnectOptions, begin_snapshot, commit, compare_migrations, connect, migrate,
@@ -70,4 +76,5 @@ pub(crate) use self::{
     database_url_password::{join_password, split_password},
     error::StorageError,
     grants::{GrantError, check_grantee, grant},
+    statements::Statements,
 };

@@ -33,21 +33,20 @@ pub(crate) async fn set(
     user_id: UserId,
     nick_name: &NickName,
 ) -> Result<(), UserTakenError> {
-    let done = sqlx::query!(
-        "WITH named AS (
-             INSERT INTO nick_names AS existing (canonical_name, user_id)
-             SELECT $2, $1 WHERE $2 <> ''
-             ON CONFLICT (canonical_name) DO UPDATE SET user_id = excluded.user_id
-                 WHERE existing.user_id = excluded.user_id
-             RETURNING 1
-         ),
-         former AS (
-             DELETE FROM nick_names n USING users u
-             WHERE u.user_id = $1 AND n.canonical_name = u.canonical_nick_name AND n.user_id = $1
-               AND n.canonical_name <> $2 AND ($2 = '' OR EXISTS (SELECT 1 FROM named))
-         )
-         UPDATE users SET nick_name = $3, canonical_nick_name = $2
-         WHERE user_id = $1 AND ($2 = '' OR EXISTS (SELECT 1 FROM named))",
+    let former = sqlx::query_scalar!(
+        "SELECT canonical_nick_name FROM users WHERE user_id = $1",
+        user_id.as_i32(),
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(StorageError::from)?;
+    // Another spelling of the same nickname has the same entry.
+    if former != nick_name.canonical() {
+        insert(connection, user_id, nick_name).await?;
+        delete(connection, user_id, &former).await?;
+    }
+    sqlx::query!(
+        "UPDATE users SET nick_name = $3, canonical_nick_name = $2 WHERE user_id = $1",
         user_id.as_i32(),
         nick_name.canonical(),
         nick_name.as_str(),
@@ -55,5 +54,48 @@ pub(crate) async fn set(
     .execute(connection)
     .await
     .map_err(StorageError::from)?;
+    Ok(())
+}
+
+/// Adds a nickname to the directory, unless it is empty.
+///
+/// # Errors
+/// When another user has it.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    nick_name: &NickName,
+) -> Result<(), UserTakenError> {
+    if nick_name.canonical().is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query!(
+        "INSERT INTO nick_names (canonical_name, user_id) VALUES ($1, $2)
+         ON CONFLICT (canonical_name) DO NOTHING",
+        nick_name.canonical(),
+        user_id.as_i32(),
+    )
+    .execute(connection)
+    .await
+    .map_err(StorageError::from)?;
     if done.rows_affected() == 0 { Err(UserTakenError::NickNameTaken) } else { Ok(()) }
+}
+
+/// Deletes a nickname from the directory; an empty one has no entry.
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    canonical_name: &str,
+) -> Result<(), StorageError> {
+    if canonical_name.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "DELETE FROM nick_names WHERE canonical_name = $1 AND user_id = $2",
+        canonical_name,
+        user_id.as_i32(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

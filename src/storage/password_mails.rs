@@ -38,14 +38,14 @@ pub(crate) struct WaitingMail {
     pub(crate) attempts: i32,
 }
 
-struct WaitingRow {
-    user_id: i32,
-    mail_id: i64,
-    session_epoch: i64,
-    language: String,
-    request_id: String,
-    requested_at: OffsetDateTime,
-    attempts: i32,
+pub(super) struct WaitingRow {
+    pub(super) user_id: i32,
+    pub(super) mail_id: i64,
+    pub(super) session_epoch: i64,
+    pub(super) language: String,
+    pub(super) request_id: String,
+    pub(super) requested_at: OffsetDateTime,
+    pub(super) attempts: i32,
 }
 
 impl TryFrom<WaitingRow> for WaitingMail {

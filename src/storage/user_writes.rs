@@ -3,18 +3,19 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{error::StorageError, users::UserTakenError};
+use super::{
+    attempt_changes as attempts,
+    credential_writes::{FormerIdentifier, delete_identifier},
+    error::StorageError,
+    nick_names,
+    users::UserTakenError,
+};
 use crate::domain::{
     new_login_name::NewLoginName,
     new_user::NewUser,
     role::Role,
     user::{User, UserId},
 };
-
-/// The constraints that valid input can violate.
-const LOGIN_NAME_TAKEN: &str = "login_names_pkey";
-const NICK_NAME_TAKEN: &str = "nick_names_pkey";
-const USER_ID_TAKEN: &str = "users_pkey";
 
 /// Inserts a user with the names and the head of an audit chain of one event.
 ///
@@ -27,17 +28,15 @@ pub(crate) async fn insert(
     audit_mac: &[u8],
     now: OffsetDateTime,
 ) -> Result<(), UserTakenError> {
-    sqlx::query!(
-        "WITH inserted AS (
-             INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,
-                                is_administrator, audit_sequence, audit_mac, created_at, is_retired,
-                                person_id, role_id, ej_user_id, nick_name, canonical_nick_name, role)
-             VALUES ($1, $2, $8, $3, $4, $5, 1, $6, $7, $9, $10, $11, $12, $13, $14, $15)
-         ),
-         nick_named AS (
-             INSERT INTO nick_names (canonical_name, user_id) SELECT $14, $1 WHERE $14 <> ''
-         )
-         INSERT INTO login_names (canonical_name, user_id) VALUES ($8, $1)",
+    // A name or an id that another user has, also one who is added at the same moment, changes no row.
+    insert_name(connection, user_id, user.login_name.canonical()).await?;
+    nick_names::insert(connection, user_id, &user.nick_name).await?;
+    let done = sqlx::query!(
+        "INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,
+                            is_administrator, audit_sequence, audit_mac, created_at, is_retired,
+                            person_id, role_id, ej_user_id, nick_name, canonical_nick_name, role)
+         VALUES ($1, $2, $8, $3, $4, $5, 1, $6, $7, $9, $10, $11, $12, $13, $14, $15)
+         ON CONFLICT (user_id) DO NOTHING",
         user_id.as_i32(),
         user.login_name.as_str(),
         user.display_name.as_str(),
@@ -56,25 +55,26 @@ pub(crate) async fn insert(
     )
     .execute(connection)
     .await
-    .map_err(StorageError::from)
-    .map_err(name_taken)?;
-    Ok(())
+    .map_err(StorageError::from)?;
+    if done.rows_affected() == 0 { Err(UserTakenError::UserIdTaken) } else { Ok(()) }
 }
 
-/// Maps the violation of a unique constraint to the value that is taken.
-fn name_taken(error: StorageError) -> UserTakenError {
-    if let StorageError::Constraint(name) = &error {
-        if name == LOGIN_NAME_TAKEN {
-            return UserTakenError::LoginNameTaken;
-        }
-        if name == NICK_NAME_TAKEN {
-            return UserTakenError::NickNameTaken;
-        }
-        if name == USER_ID_TAKEN {
-            return UserTakenError::UserIdTaken;
-        }
-    }
-    error.into()
+/// Adds a login name to the directory.
+async fn insert_name(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    canonical_name: &str,
+) -> Result<(), UserTakenError> {
+    let done = sqlx::query!(
+        "INSERT INTO login_names (canonical_name, user_id) VALUES ($1, $2)
+         ON CONFLICT (canonical_name) DO NOTHING",
+        canonical_name,
+        user_id.as_i32(),
+    )
+    .execute(connection)
+    .await
+    .map_err(StorageError::from)?;
+    if done.rows_affected() == 0 { Err(UserTakenError::LoginNameTaken) } else { Ok(()) }
 }
 
 /// Writes the columns of a user that are neither login name nor nickname nor the audit chain.
@@ -98,7 +98,8 @@ pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result
     Ok(())
 }
 
-/// Changes the login name of a user; the old name becomes free.
+/// Changes the login name of a user whose row the caller's transaction has locked; the old name becomes
+/// free.
 ///
 /// # Errors
 /// When another user has the name. Nothing is written.
@@ -107,20 +108,14 @@ pub(crate) async fn rename(
     user_id: UserId,
     name: &NewLoginName,
 ) -> Result<(), UserTakenError> {
-    let done = sqlx::query!(
-        "WITH named AS (
-             INSERT INTO login_names AS existing (canonical_name, user_id) VALUES ($2, $1)
-             ON CONFLICT (canonical_name) DO UPDATE SET user_id = excluded.user_id
-                 WHERE existing.user_id = excluded.user_id
-             RETURNING 1
-         ),
-         former AS (
-             DELETE FROM login_names n USING users u
-             WHERE u.user_id = $1 AND n.canonical_name = u.canonical_name AND n.user_id = $1
-               AND n.canonical_name <> $2 AND EXISTS (SELECT 1 FROM named)
-         )
-         UPDATE users SET login_name = $3, canonical_name = $2
-         WHERE user_id = $1 AND EXISTS (SELECT 1 FROM named)",
+    let names = find_names(connection, user_id).await?;
+    // Another spelling of the same name has the same entry.
+    if names.canonical_name != name.canonical() {
+        insert_name(connection, user_id, name.canonical()).await?;
+        delete_name(connection, user_id, &names.canonical_name).await?;
+    }
+    sqlx::query!(
+        "UPDATE users SET login_name = $3, canonical_name = $2 WHERE user_id = $1",
         user_id.as_i32(),
         name.canonical(),
         name.as_str(),
@@ -128,57 +123,90 @@ pub(crate) async fn rename(
     .execute(connection)
     .await
     .map_err(StorageError::from)?;
-    if done.rows_affected() == 0 { Err(UserTakenError::LoginNameTaken) } else { Ok(()) }
+    Ok(())
+}
+
+/// The keys of a user's entries in the directories of names. The nickname is empty if there is none.
+struct CanonicalNames {
+    canonical_name: String,
+    canonical_nick_name: String,
+}
+
+async fn find_names(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<CanonicalNames, StorageError> {
+    let names = sqlx::query_as!(
+        CanonicalNames,
+        "SELECT canonical_name, canonical_nick_name FROM users WHERE user_id = $1",
+        user_id.as_i32(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(names)
+}
+
+/// Deletes a login name from the directory.
+async fn delete_name(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    canonical_name: &str,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "DELETE FROM login_names WHERE canonical_name = $1 AND user_id = $2",
+        canonical_name,
+        user_id.as_i32(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Replaces a user with a tombstone: frees the names, and deletes credentials, untrusted
-/// credentials, tickets and attempts.
+/// credentials, tickets and attempts. The caller's transaction has locked the user's row.
 pub(crate) async fn tombstone(
     connection: &mut PgConnection,
     user_id: UserId,
     now: OffsetDateTime,
 ) -> Result<(), StorageError> {
+    let names = find_names(connection, user_id).await?;
+    delete_name(connection, user_id, &names.canonical_name).await?;
+    nick_names::delete(connection, user_id, &names.canonical_nick_name).await?;
+    delete_credentials(connection, user_id).await?;
+    attempts::delete_of_user(connection, user_id).await?;
     sqlx::query!(
-        "WITH name AS (
-             DELETE FROM login_names n USING users u
-             WHERE u.user_id = $1 AND n.canonical_name = u.canonical_name AND n.user_id = $1
-         ),
-         nick_name AS (
-             DELETE FROM nick_names n USING users u
-             WHERE u.user_id = $1 AND n.canonical_name = u.canonical_nick_name AND n.user_id = $1
-         ),
-         issued AS (DELETE FROM tickets WHERE user_id = $1),
-         secrets AS (
-             DELETE FROM credentials WHERE user_id = $1
-             RETURNING credential_type, identifier_digest
-         ),
-         identifiers AS (
-             DELETE FROM credential_identifiers i USING secrets s
-             WHERE i.credential_type = s.credential_type AND i.digest = s.identifier_digest
-               AND i.user_id = $1
-         ),
-         untrusted AS (DELETE FROM untrusted_credentials WHERE user_id = $1),
-         attempts AS (
-             DELETE FROM authentication_attempts WHERE user_id = $1 RETURNING 1
-         ),
-         addresses AS (
-             DELETE FROM known_addresses
-             WHERE user_id = $1 AND (SELECT count(*) FROM attempts) >= 0
-             RETURNING address_digest
-         ),
-         failures AS (
-             DELETE FROM address_failures f USING addresses a
-             WHERE f.address_digest = a.address_digest AND f.user_id = $1
-         )
-         UPDATE users
+        "UPDATE users
          SET login_name = '', canonical_name = '', display_name = '', is_retired = true,
-             is_administrator = false, role = NULL, person_id = 0, role_id = 0, ej_user_id = 0, nick_name = '',
-             canonical_nick_name = '', deleted_at = $2
+             is_administrator = false, role = NULL, person_id = 0, role_id = 0, ej_user_id = 0,
+             nick_name = '', canonical_nick_name = '', deleted_at = $2
          WHERE user_id = $1",
         user_id.as_i32(),
         now,
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Deletes everything that proves a user, with the entries of the directory of identifiers.
+async fn delete_credentials(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<(), StorageError> {
+    let deleted = sqlx::query!(
+        "WITH issued AS (DELETE FROM tickets WHERE user_id = $1),
+         untrusted AS (DELETE FROM untrusted_credentials WHERE user_id = $1)
+         DELETE FROM credentials WHERE user_id = $1
+         RETURNING credential_type, identifier_digest",
+        user_id.as_i32(),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in deleted {
+        if let Some(digest) = row.identifier_digest {
+            let entry = FormerIdentifier { credential_type: row.credential_type, digest };
+            delete_identifier(connection, user_id, &entry).await?;
+        }
+    }
     Ok(())
 }

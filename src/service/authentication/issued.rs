@@ -17,7 +17,7 @@ use crate::{
     },
     security::{keyring_handle::KeyringHandle, ticket_digest::TicketDigests},
     storage::{
-        StorageError,
+        Connection, Statements, StorageError,
         tickets::{self, Ticket, TicketKind, TicketRenewal},
     },
 };
@@ -96,6 +96,7 @@ pub(crate) struct IssuedTickets {
     pub(crate) lifetimes: Lifetimes,
     /// The end of what was issued before the database was restored.
     pub(crate) valid_from: IssuedValidFrom,
+    pub(crate) statements: Statements,
 }
 
 impl IssuedTickets {
@@ -148,7 +149,7 @@ impl IssuedTickets {
     /// When the database does not answer.
     pub(super) async fn renew(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Connection,
         reference: &Reference,
         ticket: &Ticket,
         client_info: &ClientInfo,
@@ -164,7 +165,11 @@ impl IssuedTickets {
         let address = client_info.address.map(|address| address.to_string());
         let digest = &digests.writing;
         let renewal = TicketRenewal { digest, expires_at, used_at: now, address };
-        tickets::renew(connection, *user_id, ticket, &renewal).await
+        let statements = self.statements;
+        run_step!(statements, connection, |connection| {
+            statements.renew_ticket(connection, *user_id, ticket, &renewal)
+        });
+        Ok(())
     }
 
     /// Refuses tickets, sessions and tokens that were revoked since they were issued.

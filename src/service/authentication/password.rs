@@ -46,7 +46,7 @@ use crate::{
     },
     storage::{
         Database, StorageError,
-        logins::{self, Login, LoginQuery},
+        logins::{Login, LoginQuery},
     },
 };
 
@@ -193,7 +193,7 @@ impl PasswordAuthenticator {
             now: presented.now,
         };
         let mut connection = self.database.connection().await?;
-        let login = logins::find(&mut connection, &query).await?;
+        let login = self.database.statements().find_login(&mut connection, &query).await?;
         connection.release();
         Ok(login)
     }

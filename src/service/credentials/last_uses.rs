@@ -15,10 +15,7 @@ use crate::{
         client_info::ClientInfo, principal::AuthenticationScheme,
         stored_credential::StoredCredential, user::UserId,
     },
-    storage::{
-        Database, StorageError,
-        credential_uses::{self, CredentialUse},
-    },
+    storage::{Database, StorageError, credential_uses::CredentialUse},
 };
 
 /// The minimum time between two records of one credential.
@@ -97,7 +94,12 @@ impl LastUses {
 
 async fn write(database: &Database, uses: &[CredentialUse]) -> Result<(), StorageError> {
     let mut connection = database.connection().await?;
-    credential_uses::record(&mut connection, uses, INTERVAL).await?;
+    let statements = database.statements();
+    for uses in uses.chunks(statements.maximum_uses()) {
+        run_step!(statements, connection, |connection| {
+            statements.record_uses(connection, uses, INTERVAL)
+        });
+    }
     connection.release();
     Ok(())
 }

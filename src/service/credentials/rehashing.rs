@@ -19,10 +19,7 @@ use crate::{
         sealing::{Binding, Envelope, seal},
     },
     service::unsealing::unseal,
-    storage::{
-        Database,
-        credential_writes::{self, HashReplacement},
-    },
+    storage::{Database, credential_writes::HashReplacement},
 };
 
 /// The maximum number of queued rehashes; small, because each holds a password.
@@ -102,6 +99,9 @@ impl Rehashing {
             row,
         };
         let mut connection = self.database.connection().await?;
-        Ok(credential_writes::replace_hash(&mut connection, &replacement).await?)
+        let statements = self.database.statements();
+        Ok(run_step!(statements, connection, |connection| {
+            statements.replace_hash(connection, &replacement)
+        }))
     }
 }

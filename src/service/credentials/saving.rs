@@ -30,10 +30,8 @@ use crate::{
         user_transaction::{UserTransactions, lock_for_change},
     },
     storage::{
-        self, Database, StorageError, credential_saves,
-        credential_writes::{self, WriteOutcome},
-        credentials,
-        users::UserHead,
+        self, Database, StorageError, credential_saves, credential_writes::WriteOutcome,
+        credentials, users::UserHead,
     },
 };
 
@@ -148,8 +146,11 @@ impl Credentials {
         replaces: Option<i64>,
     ) -> Result<(), SaveCredentialError> {
         // A taken identifier rolls the write back, and the version of the replaced credential is
-        // compared under a lock. Both need a transaction.
-        if save.hashed.identifier.is_none() && replaces.is_none() {
+        // compared under a lock. Both need a transaction, as does every save on a distributed database.
+        let needs_transaction = save.hashed.identifier.is_some()
+            || replaces.is_some()
+            || self.database.statements().need_transaction();
+        if !needs_transaction {
             let mut outcome = self.write_at_once(save, head).await;
             if outcome.as_ref().err().is_some_and(SaveCredentialError::is_retryable) {
                 outcome = self.write_at_once(save, head).await;
@@ -177,7 +178,8 @@ impl Credentials {
         let mut connection = self.database.connection().await?;
         let removed_types = self.writer.removed_types(&mut connection, save).await?;
         let write = self.writer.prepare(save, head, &removed_types)?;
-        let outcome = credential_writes::upsert(&mut connection, &write).await;
+        let statements = self.database.statements();
+        let outcome = statements.save_credential(&mut connection, &write).await;
         let outcome = outcome.map_err(StorageError::in_doubt)?;
         connection.release();
         Ok(outcome)

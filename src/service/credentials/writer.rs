@@ -29,8 +29,8 @@ use crate::{
         },
     },
     storage::{
-        StorageError,
-        credential_writes::{self, CredentialWrite, IdentifierWrite, Removal, WriteOutcome},
+        Statements, StorageError,
+        credential_writes::{CredentialWrite, IdentifierWrite, Removal, WriteOutcome},
         credentials,
         users::{self, UserHead},
     },
@@ -84,6 +84,7 @@ pub(crate) struct CredentialWriter {
     /// True when each user has one credential, whatever its type
     /// (docs/reference/wire-contract.md#d13-replacement-by-type).
     pub(crate) single_per_user: bool,
+    pub(crate) statements: Statements,
 }
 
 impl CredentialWriter {
@@ -120,7 +121,7 @@ impl CredentialWriter {
         }
         let removed_types = self.removed_types(connection, save).await?;
         let write = self.prepare(save, &head, &removed_types)?;
-        self.require_saved(credential_writes::upsert(connection, &write).await?)
+        self.require_saved(self.statements.save_credential(connection, &write).await?)
     }
 
     /// Fails unless the credential was written, and counts it. A caller with a transaction may still

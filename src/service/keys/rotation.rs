@@ -112,7 +112,10 @@ impl KeyRotation {
                 None => pass.unopened.push((row.user_id, row.credential_type.clone())),
             }
         }
-        pass.resealed += keys::reseal(&mut connection, writing.id(), &resealed).await?;
+        let statements = self.database.statements();
+        pass.resealed += run_step!(statements, connection, |connection| {
+            statements.reseal(connection, writing.id(), &resealed)
+        });
         connection.release();
         Ok(true)
     }

@@ -142,7 +142,8 @@ impl MailDelivery {
         let until = now + self.client.timeout() + GRACE;
         let claimed = {
             let mut connection = self.database.connection().await?;
-            let claimed = password_mails::claim(&mut connection, now, until).await?;
+            let statements = self.database.statements();
+            let claimed = statements.claim_mail(&mut connection, now, until).await?;
             connection.release();
             claimed
         };

@@ -12,7 +12,7 @@ use crate::{
     },
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     storage::{
-        ConnectionSecurity, Database, StorageError, Timeouts, credentials,
+        ConnectionSecurity, Database, StorageError, Timeouts,
         diagnostics::{self, ContentFacts, ServerFacts},
         keys::{self, KnownKey},
     },
@@ -62,7 +62,7 @@ impl Diagnostics {
         let facts = diagnostics::server(&mut connection).await?;
         let read_at = clock::now();
         let keys = keys::list(&mut connection).await?;
-        let kinds = credentials::list_kinds(&mut connection).await?;
+        let kinds = self.database.statements().list_hash_kinds(&mut connection).await?;
         let connection_security = connection.security();
         connection.release();
         let keyring = self.keyring.current();

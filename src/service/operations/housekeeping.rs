@@ -7,10 +7,7 @@ use crate::{
     clock,
     domain::throttling::ADDRESS_WINDOW,
     service::{activity::hash_survey::HashSurvey, restore::watch::RestoreWatch},
-    storage::{
-        Database, StorageError, activity_minutes, attempts, import_runs, password_links,
-        password_mails, tickets,
-    },
+    storage::{Database, StorageError, activity_minutes, import_runs, password_links},
 };
 
 /// The time between two runs.
@@ -73,9 +70,11 @@ impl Housekeeping {
     }
 
     async fn delete_tickets(&self) -> Result<(), StorageError> {
+        let statements = self.database.statements();
         loop {
             let mut connection = self.database.connection().await?;
-            let deleted = tickets::delete_expired(&mut connection, clock::now(), BATCH).await?;
+            let deleted =
+                statements.delete_expired_tickets(&mut connection, clock::now(), BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }
@@ -83,11 +82,12 @@ impl Housekeeping {
     }
 
     async fn end_overdue_mails(&self) -> Result<(), StorageError> {
+        let statements = self.database.statements();
         loop {
             let now = clock::now();
             let before = now - OVERDUE_MAIL;
             let mut connection = self.database.connection().await?;
-            let ended = password_mails::end_overdue(&mut connection, before, now, BATCH).await?;
+            let ended = statements.end_overdue_mails(&mut connection, before, now, BATCH).await?;
             if ended < BATCH.unsigned_abs() {
                 return Ok(());
             }
@@ -95,10 +95,11 @@ impl Housekeeping {
     }
 
     async fn delete_password_mails(&self) -> Result<(), StorageError> {
+        let statements = self.database.statements();
         loop {
             let before = clock::now() - KEPT_MAILS;
             let mut connection = self.database.connection().await?;
-            let deleted = password_mails::delete_finished(&mut connection, before, BATCH).await?;
+            let deleted = statements.delete_finished_mails(&mut connection, before, BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }
@@ -139,10 +140,11 @@ impl Housekeeping {
     }
 
     async fn delete_addresses(&self) -> Result<(), StorageError> {
+        let statements = self.database.statements();
         loop {
             let before = clock::now() - ADDRESS_WINDOW;
             let mut connection = self.database.connection().await?;
-            let deleted = attempts::delete_stale_addresses(&mut connection, before, BATCH).await?;
+            let deleted = statements.delete_stale_addresses(&mut connection, before, BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }

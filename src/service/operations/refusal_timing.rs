@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::{
     domain::stored_credential::{HashParameters, HashScheme},
     security::hashing::HashingEngine,
-    storage::{Database, StorageError, credentials},
+    storage::{Database, StorageError},
 };
 
 /// Measures the duration of refused logins.
@@ -33,7 +33,7 @@ impl RefusalTiming {
     /// When the database does not answer.
     pub(super) async fn measure(&self) -> Result<(), StorageError> {
         let mut connection = self.database.connection().await?;
-        let kinds = credentials::list_kinds(&mut connection).await?;
+        let kinds = self.database.statements().list_hash_kinds(&mut connection).await?;
         connection.release();
         let mut measured = self.measured.lock().await;
         if *measured == kinds {

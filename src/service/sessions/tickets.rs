@@ -137,7 +137,8 @@ impl Tickets {
         };
         let row = NewTicketRow { kind, user_id, ticket: &ticket, created_at, client };
         let maximum = i64::from(self.maximum_per_user);
-        let ended = tickets::insert(&mut transaction, &row, maximum).await?;
+        let statements = self.database.statements();
+        let ended = statements.insert_ticket(&mut transaction, &row, maximum).await?;
         let events = std::iter::once(start_of(kind)).chain((0..ended).map(|_| end_of(kind)));
         for change in events {
             let appended = self.transactions.append_audit_event(

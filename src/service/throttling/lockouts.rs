@@ -17,7 +17,7 @@ use crate::{
         errors::{ChangeUserError, ReadUserError},
         user_transaction::{AuditedChange, UserTransactions, lock_user},
     },
-    storage::{self, Database, attempts, users},
+    storage::{self, Database, attempt_changes, attempts, users},
 };
 
 /// The failed attempts on a user's credential of one type.
@@ -56,7 +56,7 @@ impl Lockouts {
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
         user.require_covered(coverage)?;
-        if !attempts::reset(&mut transaction, user_id, type_name).await? {
+        if !attempt_changes::reset(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }
         let change = AuditedChange {

@@ -21,7 +21,7 @@ use crate::{
     service::{activity::metrics::ActivityMetrics, errors::AttemptError},
     storage::{
         Database, StorageError,
-        attempts::{self, Attempt, ReservedType},
+        attempts::{self, Attempt, PendingFailure, ReservedType},
     },
 };
 
@@ -131,17 +131,24 @@ impl Throttling {
         types: Vec<String>,
         may_be_known_address: bool,
     ) -> Result<Vec<ReservedAttempt>, AttemptError> {
+        let statements = self.database.statements();
         let mut connection = self.database.connection().await?;
-        if may_be_known_address && attempts::reserve_known_attempt(&mut connection, attempt).await?
+        if may_be_known_address
+            && run_step!(statements, connection, |connection| {
+                statements.reserve_known_attempt(connection, attempt)
+            })
         {
-            let counted = attempts::count_known_attempt(&mut connection, attempt, &types).await?;
+            let counted = run_step!(statements, connection, |connection| {
+                statements.count_known_attempt(connection, attempt, &types)
+            });
             connection.release();
             let mut reserved = self.reserved(attempt, counted, false);
             reserved.retain(|reserved| !reserved.is_locked);
             return if reserved.is_empty() { Err(AttemptError::LOCKED) } else { Ok(reserved) };
         }
-        let counted =
-            attempts::reserve_attempt(&mut connection, attempt, &types, &self.limits).await?;
+        let counted = run_step!(statements, connection, |connection| {
+            statements.reserve_attempt(connection, attempt, &types, &self.limits)
+        });
         if counted.is_empty() {
             // Concurrent attempts used up the limit, so the counters that were read earlier are
             // outdated.
@@ -209,12 +216,11 @@ impl Throttling {
         let types: Vec<_> = reserved.iter().map(name).collect();
         // All were reserved in one way.
         let is_throttled = reserved.iter().any(|reserved| reserved.is_throttled);
-        on_connection!(self.database, |connection| attempts::confirm_failure(
-            &mut connection,
-            pending,
-            attempt,
-            &types,
-            is_throttled,
+        let failure = PendingFailure { pending, attempt, types: &types, is_throttled };
+        let statements = self.database.statements();
+        step_on_connection!(self.database, |connection| statements.confirm_failure(
+            connection,
+            &failure,
             &self.limits
         ))
     }
@@ -227,8 +233,9 @@ impl Throttling {
         &self,
         pending: &Attempt,
     ) -> Result<(), StorageError> {
-        on_connection!(self.database, |connection| attempts::release_attempt(
-            &mut connection,
+        let statements = self.database.statements();
+        step_on_connection!(self.database, |connection| statements.release_attempt(
+            connection,
             pending,
             &self.limits
         ))
@@ -266,7 +273,10 @@ impl Throttling {
         credential_type: &str,
     ) -> Result<(), StorageError> {
         let mut connection = self.database.connection().await?;
-        attempts::record_success(&mut connection, attempt, credential_type, &self.limits).await?;
+        let statements = self.database.statements();
+        run_step!(statements, connection, |connection| {
+            statements.record_success(connection, attempt, credential_type, &self.limits)
+        });
         connection.release();
         Ok(())
     }

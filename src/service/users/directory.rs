@@ -73,10 +73,9 @@ impl UserDirectory {
         &self,
         canonical_name: &str,
     ) -> Result<Option<User>, StorageError> {
-        read_on_connection!(self.database, |connection| users::find_by_login_name(
-            &mut connection,
-            canonical_name
-        ))
+        let statements = self.database.statements();
+        read_on_connection!(self.database, |connection| statements
+            .find_by_login_name(&mut connection, canonical_name))
     }
 
     /// The user with that id.
