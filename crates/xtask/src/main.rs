@@ -3,6 +3,7 @@
 mod capabilities;
 mod comparisons;
 mod cycles;
+mod distribution;
 mod imports;
 mod layers;
 mod modules;
@@ -18,6 +19,10 @@ use std::{
 const SERVICE: &str = "src/lib.rs";
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|argument| argument == "distribution") {
+        print!("{}", distribution::definition());
+        return ExitCode::SUCCESS;
+    }
     match problems() {
         Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
         Ok(problems) => {
@@ -43,6 +48,7 @@ fn problems() -> io::Result<Vec<String>> {
         if root == Path::new(SERVICE) {
             problems.extend(layers::violations(&imports::as_written(&tree)));
             problems.extend(capabilities::too_large(&tree));
+            problems.extend(distribution::across_shards(&tree)?);
         }
     }
     Ok(problems)

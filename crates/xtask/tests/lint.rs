@@ -179,6 +179,148 @@ fn random_numbers_from_elsewhere_are_found() {
     assert_eq!(lint(&[("src/lib.rs", "mod security;"), security, source]), "");
 }
 
+/// Runs the lint on one statement of the storage.
+fn lint_sql(statement: &str) -> String {
+    let root = ("src/lib.rs", "mod storage;");
+    let storage = ("src/storage/mod.rs", "mod users;");
+    let code = format!("fn f() {{ sqlx::query!(r#\"{statement}\"#, id) }}");
+    let messages = lint(&[root, storage, ("src/storage/users.rs", &code)]);
+    // The other exceptions have no statement here.
+    let is_own = |line: &&str| line.contains("users::f:");
+    messages.lines().filter(is_own).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_statement_on_one_shard_is_accepted() {
+    for statement in [
+        "SELECT kind FROM installation",
+        "SELECT login_name FROM users WHERE user_id = $1 FOR NO KEY UPDATE",
+        "SELECT 1 FROM users u JOIN tickets t ON t.user_id = u.user_id WHERE u.user_id = $1",
+        "SELECT 1 FROM tickets t JOIN users u USING (user_id) WHERE t.user_id = $1",
+        "SELECT 1 FROM unnest($2::text[]) AS t(name) LEFT JOIN users u ON u.user_id = $1",
+        "SELECT EXISTS (SELECT 1 FROM tickets WHERE user_id = $1)
+             OR EXISTS (SELECT 1 FROM credentials WHERE user_id = $1)",
+        "WITH gone AS (DELETE FROM tickets WHERE user_id = $1 RETURNING 1)
+         UPDATE users SET is_retired = true WHERE user_id = $1 AND EXISTS (SELECT 1 FROM gone)",
+        "INSERT INTO tickets (user_id, digest) VALUES ($1, $2)
+         ON CONFLICT (user_id, digest) DO UPDATE SET expires_at = $3",
+        "DELETE FROM tickets t USING users u WHERE t.user_id = $1 AND u.user_id = t.user_id",
+        "UPDATE known_addresses SET counted_secrets = coalesce((counted_secrets)[1:16], '{}')
+         WHERE user_id = $1",
+        "SELECT user_id FROM login_names WHERE canonical_name = $1",
+    ] {
+        assert_eq!(lint_sql(statement), "", "{statement}");
+    }
+}
+
+#[test]
+fn a_statement_on_several_shards_is_found() {
+    for statement in [
+        "SELECT 1 FROM users",
+        "SELECT 1 FROM users WHERE user_id > $1",
+        "SELECT 1 FROM users WHERE user_id = ANY($1)",
+        "SELECT 1 FROM users WHERE user_id = $1 OR is_retired",
+        "SELECT 1 FROM users WHERE NOT (user_id = $1)",
+        "SELECT 1 FROM users WHERE login_name = $1",
+        // Two users, and a name with its user.
+        "SELECT 1 FROM users u JOIN tickets t ON t.user_id = $2 WHERE u.user_id = $1",
+        "SELECT 1 FROM login_names n JOIN users u ON u.user_id = n.user_id
+         WHERE n.canonical_name = $1",
+        "SELECT 1 FROM login_names n, nick_names k
+         WHERE n.canonical_name = $1 AND k.canonical_name = $1",
+        // The condition of an outer join keeps every row of the left side.
+        "SELECT 1 FROM users u LEFT JOIN tickets t ON t.user_id = $1 AND u.user_id = $1",
+        "SELECT 1 FROM tickets WHERE user_id = $1 AND EXISTS (SELECT 1 FROM users)",
+        "WITH gone AS (DELETE FROM tickets WHERE expires_at < $2 RETURNING 1)
+         UPDATE users SET is_retired = true WHERE user_id = $1",
+        "INSERT INTO tickets (user_id, digest) SELECT user_id, $1 FROM users",
+        "INSERT INTO tickets (user_id, digest) VALUES ($1, $3), ($2, $3)",
+        "UPDATE users SET is_retired = true",
+        "DELETE FROM tickets USING users u WHERE u.user_id = $1",
+    ] {
+        assert!(lint_sql(statement).contains("runs on several shards"), "{statement}");
+    }
+}
+
+#[test]
+fn a_form_that_a_distributed_database_refuses_is_found() {
+    let upsert = |change: &str| {
+        format!(
+            "INSERT INTO known_addresses AS k (user_id, address_digest) VALUES ($1, $2)
+             ON CONFLICT (user_id, address_digest) DO UPDATE SET {change}"
+        )
+    };
+    for (statement, message) in [
+        ("WITH a AS (SELECT FROM users WHERE user_id = $1) SELECT 1 FROM a", "empty select list"),
+        (&*upsert("last_failed_at = $3 + interval '1 hour'"), "adds an interval"),
+        (&*upsert("last_failed_at = k.last_failed_at - $3::interval"), "adds an interval"),
+        (&*upsert("counted_secrets = ($3 || k.counted_secrets)[1:16]"), "array slice"),
+        (
+            "UPDATE known_addresses SET counted_secrets = (counted_secrets)[1:16]
+             WHERE user_id = $1",
+            "array slice",
+        ),
+        (
+            "INSERT INTO tickets (user_id) VALUES ($1) ON CONFLICT ON CONSTRAINT tickets_pkey
+             DO NOTHING",
+            "names a constraint",
+        ),
+        (
+            "WITH new AS (INSERT INTO tickets (user_id) VALUES ($1))
+             UPDATE users SET is_retired = true WHERE user_id = $1",
+            "inserts in a CTE",
+        ),
+        (
+            "WITH new AS (UPDATE keys SET retired_at = $2)
+             UPDATE users SET is_retired = true WHERE user_id = $1",
+            "changes the reference table keys",
+        ),
+        (
+            "WITH mode AS (SELECT set_config('synchronous_commit', 'local', true))
+             UPDATE users SET is_retired = true
+             WHERE user_id = $1 AND (SELECT count(*) FROM mode) >= 0",
+            "volatile function",
+        ),
+        (
+            "SELECT 1 FROM users, database_history WHERE user_id = $1",
+            "reads the local table database_history",
+        ),
+        ("SELECT 1 FROM users WHERE is_retired LIMIT 5 FOR UPDATE SKIP LOCKED", "row locks"),
+        ("SELECT 1 FROM users WHERE user_id = = $1", "cannot read the statement"),
+    ] {
+        let messages = lint_sql(statement);
+        assert!(messages.contains(message), "{statement}: {messages}");
+    }
+}
+
+#[test]
+fn the_name_of_a_violated_constraint_is_used_nowhere() {
+    let storage = ("src/storage/mod.rs", "mod users;");
+    let code = "fn f() { if let StorageError::Constraint(name) = error {} }";
+    let messages = lint(&[("src/lib.rs", "mod storage;"), storage, ("src/storage/users.rs", code)]);
+    assert!(messages.contains("reads the name of a violated constraint"), "{messages}");
+}
+
+#[test]
+fn the_guide_distributes_what_the_declaration_says() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.arg("distribution").output().unwrap();
+    let definition = String::from_utf8(output.stdout).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let guide = fs::read_to_string(root.join("docs/how-to/distribute-with-citus.md")).unwrap();
+    assert!(guide.contains(&format!("```sql\n{definition}```")), "{definition}");
+    let tables: Vec<_> = definition.split('\'').skip(1).step_by(2).collect();
+    let privileges = fs::read_to_string(root.join("src/storage/privileges.rs")).unwrap();
+    for migration in fs::read_dir(root.join("migrations")).unwrap() {
+        let text = fs::read_to_string(migration.unwrap().path()).unwrap();
+        for line in text.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")) {
+            let table = line.trim_end_matches(" (");
+            assert!(tables.contains(&table), "{table} has no distribution");
+            assert!(privileges.contains(&format!("\"{table}\"")), "{table} has no privileges");
+        }
+    }
+}
+
 #[test]
 fn this_repository_has_no_problem() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
