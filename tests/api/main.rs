@@ -29,6 +29,7 @@ mod database_state;
 mod deployment;
 mod descriptions;
 mod directory;
+mod distribution;
 mod documentation;
 mod documents;
 mod formats;

@@ -82,7 +82,7 @@ impl TestApp {
         let keyring = folder.path().join("keyring.json");
         let settings_file = folder.path().join("settings.toml");
         fs::write(&settings_file, file).unwrap();
-        let defaults: HashMap<String, String> = [
+        let mut defaults: HashMap<String, String> = [
             ("KEEPER_CONFIG", settings_file.to_str().unwrap()),
             ("KEEPER__DATABASE__URL", service_url(&pool).as_str()),
             ("KEEPER__KEYRING__FILE", keyring.to_str().unwrap()),
@@ -100,6 +100,9 @@ impl TestApp {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        if std::env::var_os("TEST_DISTRIBUTED").is_some() {
+            defaults.insert("KEEPER__DATABASE__DISTRIBUTED".to_owned(), "on".to_owned());
+        }
         let mut app = Self {
             url: String::new(),
             operations: String::new(),
