@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Compares two builds of the service: hashing, Bearer saves and cheap requests, alternating in one run.
+"""Compares two builds of the service: hashing, Bearer saves, Basic logins that compute a hash, cheap
+requests and imports of ready hashes, alternating in one run.
 
     benches/binaries.py BINARY OTHER [ROUNDS]
 
-Runs `dev` of each binary with a database of its own. Prints the medians of each and the ratio of OTHER
-to BINARY: of the processor time of the service for each request, which a busy machine hardly changes,
-and of the throughput.
+Runs `dev` of each binary with a database of its own. Prints the medians of each, and of the ratios of
+OTHER to BINARY in each round with their quartiles: of the processor time of the service and of
+PostgreSQL for each request, which a busy machine hardly changes, and of the throughput.
 """
 
 import base64
@@ -19,10 +20,48 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
-SAVE = ("POST", "/api/v1/Agents/User/SaveCredential", 200)
-READ = ("GET", "/api/v1/User/currentPrincipal", 2000)
+SAVE = ("POST", "/api/v1/Agents/User/SaveCredential", "bearer", 208)
+LOGIN = ("GET", "/api/v1/User/currentPrincipal", "basic", 208)
+READ = ("GET", "/api/v1/User/currentPrincipal", "bearer", 2000)
 CONNECTIONS = 16
+IMPORTED = 20_000
+# Valid in form only.
+HASH = "$2b$12$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe"
+
+
+def processor_seconds(process, with_ended=False):
+    """The processor time of a process, and of those that it started and that ended."""
+    with open(f"/proc/{process}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return sum(int(field) for field in fields[11:15 if with_ended else 13]) / os.sysconf("SC_CLK_TCK")
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def write_users(file, users):
+    with open(file, "w") as lines:
+        for name, credentials in users:
+            lines.write(json.dumps({"login_name": name, "credentials": credentials}) + "\n")
+    return file
+
+
+def descendants(process):
+    """The processes that a process started, and those that they started."""
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as stat:
+                parents[int(entry)] = int(stat.read().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            pass
+    found = [process]
+    for parent in found:
+        found.extend(child for child, of in parents.items() if of == parent)
+    return found[1:]
 
 
 class Service:
@@ -30,46 +69,90 @@ class Service:
 
     def __init__(self, binary, folder):
         self.log = open(folder + ".log", "w+")
-        environment = {**os.environ, "KEEPER__LOG__FORMAT": "json"}
+        # Each login computes a hash, and waits for it on a busy machine.
+        environment = {
+            **os.environ, "KEEPER__LOG__FORMAT": "json", "KEEPER__HASHING__MAXIMUM_VERIFIED": "0",
+            "KEEPER__HASHING__DEADLINE_SECONDS": "60", "KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS": "90",
+        }
+        self.binary, self.folder = binary, folder
         self.process = subprocess.Popen(
             [binary, "dev", "--data", folder, "--listen", "127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment,
         )
         self.address = self.process.stdout.readline().split("//")[1].strip()
-        basic = base64.b64encode(b"tje0:Tje0").decode()
-        self.headers = {"Authorization": "Basic " + basic, "Content-Type": "application/json"}
+        self.authorization = "Basic " + encoded("tje0:Tje0")
         token = self.call(self.connect(), "POST", "/api/v1/Agents/User/GetAccessToken", "{}")
-        self.headers["Authorization"] = "Bearer " + json.loads(token)
+        self.authorization = "Bearer " + json.loads(token)
+        # Concurrent logins of one user would share a hash.
+        secrets = [(f"load{number}", [{"value": f"value {number}"}]) for number in range(CONNECTIONS)]
+        self.run_import(write_users(folder + ".jsonl", secrets))
 
     def connect(self):
         return http.client.HTTPConnection(self.address)
 
-    def call(self, connection, method, path, body=None):
-        connection.request(method, path, body, self.headers)
+    def call(self, connection, method, path, body=None, authorization=None):
+        headers = {
+            "Authorization": authorization or self.authorization, "Content-Type": "application/json",
+        }
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         text = answer.read()
         assert answer.status == 200, (answer.status, text)
         return text
 
-    def processor_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def database_seconds(self):
+        return sum(processor_seconds(process, True) for process in descendants(self.process.pid))
 
-    def measure(self, method, path, count):
-        """Processor milliseconds for each request, and requests in a second."""
+    def measure(self, method, path, scheme, count):
+        """Processor milliseconds of the service and of PostgreSQL for each request, and requests in a
+        second."""
         body = '{"UserId": 278, "Credential": {"Value": "a long value"}}' if method == "POST" else None
 
-        def work(_):
+        def work(number):
             connection = self.connect()
+            name = f"load{number}:value {number}"
+            authorization = "Basic " + encoded(name) if scheme == "basic" else None
             for _ in range(count // CONNECTIONS):
-                self.call(connection, method, path, body)
+                self.call(connection, method, path, body, authorization)
 
-        before, start = self.processor_seconds(), time.monotonic()
+        before, start = self.seconds(), time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(work, range(CONNECTIONS)))
+        elapsed, after = time.monotonic() - start, self.seconds()
         done = count // CONNECTIONS * CONNECTIONS
-        return (self.processor_seconds() - before) / done * 1000, done / (time.monotonic() - start)
+        costs = [(end - begin) / done * 1000 for begin, end in zip(before, after)]
+        return *costs, done / elapsed
+
+    def seconds(self):
+        return processor_seconds(self.process.pid), self.database_seconds()
+
+    def run_import(self, file):
+        """Imports a file; returns the processor seconds of the command."""
+        with open(f"{self.folder}/postgres/files/postmaster.pid") as lines:
+            socket = lines.read().splitlines()[4]
+        environment = {
+            **os.environ,
+            "KEEPER__DATABASE__URL":
+                "postgres://keeper@localhost/postgres?sslmode=disable&host="
+                + urllib.parse.quote(socket, ""),
+            "KEEPER__KEYRING__FILE": f"{self.folder}/keyring.json",
+            "KEEPER__PASSWORDS__POLICY": "none",
+        }
+        process = subprocess.Popen(
+            [self.binary, "import", file], stdout=subprocess.DEVNULL, stderr=self.log, env=environment,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0, f"the import failed: see {self.log.name}"
+        return usage.ru_utime + usage.ru_stime
+
+    def measure_import(self, file):
+        """Processor milliseconds of the command and of PostgreSQL for 1,000 users, and users in a
+        second."""
+        before, start = self.database_seconds(), time.monotonic()
+        cost = self.run_import(file)
+        elapsed, database = time.monotonic() - start, self.database_seconds() - before
+        thousands = IMPORTED / 1000
+        return cost * 1000 / thousands, database * 1000 / thousands, IMPORTED / elapsed
 
     def hashes_per_second(self):
         self.log.seek(0)
@@ -103,16 +186,29 @@ def main():
                 note("hashes/s at start", which, services[which].hashes_per_second())
                 note("MiB at start", which, services[which].memory_mib())
             for turn in range(2):
-                for which in (0, 1) if (number + turn) % 2 == 0 else (1, 0):
-                    for name, request in (("save", SAVE), ("read", READ)):
-                        cost, rate = services[which].measure(*request)
+                order = (0, 1) if (number + turn) % 2 == 0 else (1, 0)
+                for name, request in (("save", SAVE), ("login", LOGIN), ("read", READ)):
+                    for which in order:
+                        cost, database, rate = services[which].measure(*request)
                         note(f"processor ms for a {name}", which, cost)
+                        note(f"PostgreSQL ms for a {name}", which, database)
                         note(f"{name}s/s", which, rate)
+                names = (f"user{turn}x{number}" for number in range(IMPORTED))
+                file = write_users(f"{folder}/users.jsonl", ((name, [{"hash": HASH}]) for name in names))
+                for which in order:
+                    cost, database, rate = services[which].measure_import(file)
+                    note("processor ms, 1,000 imported", which, cost)
+                    note("PostgreSQL ms, 1,000 imported", which, database)
+                    note("imported users/s", which, rate)
             for service in services:
                 service.stop()
     for name, (one, other) in results.items():
-        ratio = statistics.median(b / a for a, b in zip(one, other))
-        print(f"{name:28} {statistics.median(one):10.3f} {statistics.median(other):10.3f}   ratio {ratio:.3f}")
+        ratios = sorted(b / a for a, b in zip(one, other))
+        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        print(
+            f"{name:30} {statistics.median(one):10.3f} {statistics.median(other):10.3f}"
+            f"   ratio {statistics.median(ratios):.3f} ({low:.3f} to {high:.3f})"
+        )
 
 
 if __name__ == "__main__":
