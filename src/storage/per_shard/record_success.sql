@@ -5,10 +5,12 @@ WITH locked AS (
     WHERE user_id = $1 ORDER BY credential_type COLLATE "C" FOR UPDATE
 ),
 own AS (
-    SELECT coalesce((
-        SELECT array_append(counted_secrets, $4::bytea) FROM known_addresses
-        WHERE user_id = $1 AND address_digest = $2
-    ), ARRAY[$4]) AS counted_secrets
+    SELECT ARRAY(
+        SELECT secret FROM known_addresses AS k, unnest(k.counted_secrets) AS counted(secret)
+        WHERE k.user_id = $1 AND k.address_digest = $2
+          AND octet_length(secret) = octet_length($4::bytea)
+        UNION ALL SELECT $4
+    ) AS counted_secrets
 )
 UPDATE authentication_attempts AS a
 SET failures = CASE WHEN a.credential_type = $3 THEN 0
