@@ -157,15 +157,15 @@ impl ImportJob {
 
     /// How far the import is, for every instance.
     pub(crate) fn snapshot(&self) -> ImportRecord {
-        self.record_of(self.progress())
+        self.record_of(&self.progress())
     }
 
     /// As [`Self::snapshot`], with an end that this instance does not show yet.
     pub(super) fn ended_snapshot(&self, end: &JobEnd) -> ImportRecord {
-        self.record_of(Progress { state: JobState::Ended(end.clone()), ..self.progress() })
+        self.record_of(&Progress { state: JobState::Ended(end.clone()), ..self.progress() })
     }
 
-    fn record_of(&self, progress: Progress) -> ImportRecord {
+    fn record_of(&self, progress: &Progress) -> ImportRecord {
         let detail = match &progress.state {
             JobState::Ended(JobEnd::Refused(reason)) => Some(reason),
             JobState::Checking | JobState::Running | JobState::Ended(_) => None,
