@@ -8,6 +8,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+use time::OffsetDateTime;
 
 use super::{
     connection_generation, connection_security::ConnectionSecurity, error::StorageError,
@@ -164,8 +165,11 @@ impl Connector {
         if begun.is_read_only {
             return Err(StorageError::ReadOnly);
         }
-        let of_process = |process| socket.map(|socket| Session { process, socket });
-        let session = begun.process.and_then(of_process);
+        let session = begun.process.zip(socket).map(|((process, started_at), socket)| Session {
+            process,
+            started_at,
+            socket,
+        });
         Ok(Pooled { inner, generation, security: self.security, session })
     }
 
@@ -179,24 +183,27 @@ impl Connector {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let session = sqlx::query!(
             r#"SELECT current_setting('transaction_read_only')::boolean AS "is_read_only!",
-                      pg_backend_pid() AS "process!",
+                      pid AS "process!", backend_start AS "started_at!",
                       set_config('lock_timeout', $1, false) AS lock,
                       set_config('statement_timeout', $2, false) AS statement,
-                      set_config('idle_in_transaction_session_timeout', $2, false) AS idle"#,
+                      set_config('idle_in_transaction_session_timeout', $2, false) AS idle
+               FROM pg_stat_get_activity(pg_backend_pid())"#,
             milliseconds(self.timeouts.lock),
             milliseconds(self.timeouts.statement),
         )
         .fetch_one(connection)
         .await?;
-        Ok(Begun { is_read_only: session.is_read_only, process: Some(session.process) })
+        let process = Some((session.process, session.started_at));
+        Ok(Begun { is_read_only: session.is_read_only, process })
     }
 }
 
 /// What a new session says about itself.
 struct Begun {
     is_read_only: bool,
-    /// `None` when the session belongs to a transaction only.
-    process: Option<i32>,
+    /// The id of its process, and when that started; `None` when the session belongs to a transaction
+    /// only.
+    process: Option<(i32, OffsetDateTime)>,
 }
 
 fn with_files(mut options: PgConnectOptions, files: &ConnectionFiles) -> PgConnectOptions {

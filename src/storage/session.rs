@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use super::{error::StorageError, socket_options::SocketPair};
 
@@ -15,6 +16,8 @@ const LOST_AFTER: Duration = Duration::from_millis(800);
 pub(super) struct Session {
     /// The id of the process of the server.
     pub(super) process: i32,
+    /// When the process started: a later one may have the same id, also that of another server.
+    pub(super) started_at: OffsetDateTime,
     pub(super) socket: SocketPair,
 }
 
@@ -28,7 +31,8 @@ pub(super) struct Examined {
 }
 
 /// Asks the server about sessions whose clients wait for an answer. A session that executes a
-/// statement or waits for a lock is none of the lost ones.
+/// statement or waits for a lock is none of the lost ones. A lost one that is in a transaction is
+/// ended: otherwise it would keep its locks until `idle_in_transaction_session_timeout`.
 ///
 /// # Errors
 /// When the query fails.
@@ -37,16 +41,24 @@ pub(super) async fn examine(
     sessions: &[Session],
 ) -> Result<Examined, StorageError> {
     let processes: Vec<_> = sessions.iter().map(|session| session.process).collect();
+    let starts: Vec<_> = sessions.iter().map(|session| session.started_at).collect();
     // Without the right to see its state (`track_activities`), a session is not among the results.
     let rows = sqlx::query!(
-        r#"SELECT asked.pid AS "process!",
-                  (activity.pid IS NULL
-                   OR clock_timestamp() - activity.state_change
-                      > make_interval(secs => $2::float8)) AS "is_lost!"
-           FROM unnest($1::integer[]) AS asked (pid)
-           LEFT JOIN pg_stat_activity AS activity ON activity.pid = asked.pid
-           WHERE activity.pid IS NULL OR activity.state LIKE 'idle%'"#,
+        r#"WITH examined AS MATERIALIZED (
+               SELECT asked.pid, activity.state,
+                      activity.pid IS NULL
+                      OR clock_timestamp() - activity.state_change
+                         > make_interval(secs => $3::float8) AS is_lost
+               FROM unnest($1::integer[], $2::timestamptz[]) AS asked (pid, backend_start)
+               LEFT JOIN pg_stat_activity AS activity USING (pid, backend_start)
+               WHERE activity.pid IS NULL OR activity.state LIKE 'idle%'
+           )
+           SELECT pid AS "process!", is_lost AS "is_lost!",
+                  CASE WHEN is_lost AND state LIKE 'idle in transaction%'
+                       THEN pg_terminate_backend(pid) END AS is_ended
+           FROM examined"#,
         &processes,
+        &starts,
         LOST_AFTER.as_secs_f64(),
     )
     .fetch_all(connection)
