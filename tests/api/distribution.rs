@@ -2,6 +2,8 @@
 //! them. The unique constraints of such tables have the same rule, and an exclusive lock on every other
 //! partition stops each statement that would need another shard.
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{PgPool, Postgres, Transaction};
@@ -41,7 +43,8 @@ async fn distribute(pool: &PgPool) {
          SET client_min_messages = error;",
     );
     for (table, column) in distributed_tables() {
-        script += &format!(
+        let _ = write!(
+            script,
             "DO $$ DECLARE name text := '{table}'; part integer; BEGIN
                  CREATE TABLE new_{table} (LIKE {table} INCLUDING ALL) PARTITION BY HASH ({column});
                  {PARTITION}
@@ -60,7 +63,7 @@ async fn distribute(pool: &PgPool) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(always)).execute(pool).await.unwrap();
 }
 
-/// Locks every partition on which the user with that name has no row. The partitions of address_failures
+/// Locks every partition on which the user with that name has no row. The partitions of `address_failures`
 /// stay free: a request writes the one of its address.
 async fn lock_other_shards<'pool>(
     pool: &'pool PgPool,
