@@ -29,6 +29,7 @@ const EXCEPTIONS: &[(&str, Reason)] = &[
     ("chain_heads::count", Reason::SeveralShards),
     ("chain_heads::find", Reason::SeveralShards),
     ("chain_heads::list_after", Reason::SeveralShards),
+    ("chain_heads::list_links_after", Reason::SeveralShards),
     ("change_marks::count_unmarked", Reason::SeveralShards),
     ("change_marks::list_unmarked_after", Reason::SeveralShards),
     ("credential_uses::record", Reason::OneServer),
