@@ -39,7 +39,7 @@ pub(super) struct Pooled {
     pub(super) generation: u64,
     /// How it was opened.
     pub(super) security: ConnectionSecurity,
-    /// `None` without TCP, or when a pooler may give each transaction to another session.
+    /// `None` without TCP, or when the session is unknown.
     pub(super) session: Option<Session>,
 }
 
@@ -183,7 +183,7 @@ impl Connector {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let session = sqlx::query!(
             r#"SELECT current_setting('transaction_read_only')::boolean AS "is_read_only!",
-                      pid AS "process!", backend_start AS "started_at!",
+                      pid AS "process!", backend_start AS started_at,
                       set_config('lock_timeout', $1, false) AS lock,
                       set_config('statement_timeout', $2, false) AS statement,
                       set_config('idle_in_transaction_session_timeout', $2, false) AS idle
@@ -193,7 +193,7 @@ impl Connector {
         )
         .fetch_one(connection)
         .await?;
-        let process = Some((session.process, session.started_at));
+        let process = session.started_at.map(|started_at| (session.process, started_at));
         Ok(Begun { is_read_only: session.is_read_only, process })
     }
 }
@@ -202,7 +202,7 @@ impl Connector {
 struct Begun {
     is_read_only: bool,
     /// The id of its process, and when that started; `None` when the session belongs to a transaction
-    /// only.
+    /// only, or when its role may not see it, after a `SET ROLE`.
     process: Option<(i32, OffsetDateTime)>,
 }
 
