@@ -232,16 +232,8 @@ pub(crate) const TABLES: [TablePrivileges; 19] = [
         ],
         auditor: &[],
     },
-    TablePrivileges {
-        table: "login_names",
-        service: &[Select(All), Insert, Update(&["user_id"]), Delete],
-        auditor: &[],
-    },
-    TablePrivileges {
-        table: "nick_names",
-        service: &[Select(All), Insert, Update(&["user_id"]), Delete],
-        auditor: &[],
-    },
+    TablePrivileges { table: "login_names", service: &[Select(All), Insert, Delete], auditor: &[] },
+    TablePrivileges { table: "nick_names", service: &[Select(All), Insert, Delete], auditor: &[] },
     TablePrivileges {
         table: "password_links",
         service: &[Select(All), Insert, Delete],
