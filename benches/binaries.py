@@ -11,6 +11,7 @@ PostgreSQL for each request, which a busy machine hardly changes, and of the thr
 
 import base64
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -101,7 +102,12 @@ class Service:
         return text
 
     def database_seconds(self):
-        return sum(processor_seconds(process, True) for process in descendants(self.process.pid))
+        seconds = 0
+        for process in descendants(self.process.pid):
+            # One that ends meanwhile counts with its parent.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                seconds += processor_seconds(process, True)
+        return seconds
 
     def measure(self, method, path, scheme, count):
         """Processor milliseconds of the service and of PostgreSQL for each request, and requests in a
