@@ -14,7 +14,7 @@ use crate::{
 /// Users whose passwords change concurrently.
 const USERS: u64 = 8;
 
-/// The number of changes. `script/acceptance` sets `REPLICAS_CHANGES` to 2,000.
+/// The number of changes. `script/acceptance` sets `REPLICAS_CHANGES` to 500.
 fn changes() -> u64 {
     env::var("REPLICAS_CHANGES").ok().map_or(400, |text| text.parse().expect("a number"))
 }
