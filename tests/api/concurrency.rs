@@ -251,7 +251,8 @@ async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
 
 #[sqlx::test]
 async fn a_save_is_a_single_statement_unless_another_transaction_blocks_it(pool: PgPool) {
-    let app = TestApp::spawn(pool).await;
+    // On a distributed database, it is a transaction.
+    let app = TestApp::spawn_with(pool, &[("KEEPER__DATABASE__DISTRIBUTED", "off")], "").await;
     // The last statement of each connection of the service.
     let committed = || {
         sqlx::query_scalar!(

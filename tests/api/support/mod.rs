@@ -55,7 +55,10 @@ pub(crate) use self::{
     soft_hsm::{PIN, SoftHsm},
     standby::Standby,
     terminal::{Terminal, with_color_terminal},
-    test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, client_builder, password_of},
+    test_app::{
+        ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, client_builder, is_distributed,
+        password_of,
+    },
 };
 
 /// POST: saves a credential.

@@ -76,10 +76,11 @@ impl PrivateServer {
         }
     }
 
-    /// Terminates the sessions of a role.
+    /// Terminates the sessions of a role, and waits until they have ended: a pooler could pass on one of
+    /// them meanwhile.
     pub(crate) async fn end_sessions_of(&self, role: &str) {
         self.execute(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
              WHERE usename = '{role}' AND application_name = 'credential-keeper'"
         ))
         .await;

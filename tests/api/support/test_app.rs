@@ -47,6 +47,11 @@ pub(crate) const PLAIN: (i32, &str) = (278, "paul");
 /// A retired user.
 pub(crate) const RETIRED: (i32, &str) = (300, "rita");
 
+/// True if the tests run with the statements for a distributed database.
+pub(crate) fn is_distributed() -> bool {
+    std::env::var_os("TEST_DISTRIBUTED").is_some()
+}
+
 impl TestApp {
     /// Starts the application with the three users above.
     pub(crate) async fn spawn(pool: PgPool) -> Self {
@@ -100,7 +105,7 @@ impl TestApp {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        if std::env::var_os("TEST_DISTRIBUTED").is_some() {
+        if is_distributed() {
             defaults.insert("KEEPER__DATABASE__DISTRIBUTED".to_owned(), "on".to_owned());
         }
         let mut app = Self {
