@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor, server::TlsStream};
 
-use super::{error::StartError, threads::waiting_threads};
+use super::{error::StartError, threads::web_threads};
 use crate::{
     http::{
         CheckedStream, ConnectionRegistry, FrameLimitedStream, Http2Options, PhaseTimeouts,
@@ -113,12 +113,10 @@ where
 {
     let builder = ServerBuilder::new()
         .disable_signals()
-        .workers(waiting_threads())
+        .workers(web_threads())
         // The limit of the registry is smaller and evicts idle connections instead of queueing new
         // ones. This limit protects the file descriptors.
-        .max_concurrent_connections(
-            transport.registry.maximum().div_ceil(waiting_threads()) + EXCESS,
-        )
+        .max_concurrent_connections(transport.registry.maximum().div_ceil(web_threads()) + EXCESS)
         .shutdown_timeout(shutdown_timeout.as_secs());
     let shutdown = builder.graceful_shutdown_signal();
     let builder = match transport.tls.clone() {
