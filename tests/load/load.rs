@@ -49,9 +49,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     pub(crate) async fn send(&mut self, request: &str) -> Answer {
+        self.write(request).await;
+        self.receive().await
+    }
+
+    /// Sends a request without waiting for its answer.
+    pub(crate) async fn write(&mut self, request: &str) {
         self.stream.write_all(request.as_bytes()).await.expect("a request sent");
         // A stream with TLS may have buffered it.
         self.stream.flush().await.expect("a request sent");
+    }
+
+    /// Waits for the answer to the request that was sent last.
+    pub(crate) async fn receive(&mut self) -> Answer {
         self.buffer.clear();
         loop {
             if let Some(answer) = parse_answer(&self.buffer) {
