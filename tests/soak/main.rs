@@ -21,6 +21,8 @@ mod leaks;
 #[path = "../load/load.rs"]
 mod load;
 mod plot;
+#[path = "../load/plot_theme.rs"]
+mod plot_theme;
 #[path = "../load/process.rs"]
 mod process;
 #[path = "../load/random.rs"]

@@ -3,22 +3,18 @@
 use std::fmt::Write as _;
 
 use crate::{
+    plot_theme::THEME,
     report::Judgment,
     samples::{MEASURES, Sample, series},
     trend::{Point, Trend},
 };
 
 /// Colors follow the theme of the reader.
-const STYLE: &str = "
-  .paper { fill: #ffffff } .frame { fill: none; stroke: #d0d7de }
-  .warm { fill: #eaeef2 } text { fill: #1f2328; font: 12px system-ui, sans-serif }
-  .name { font-weight: 600 } .small { fill: #59636e; font-size: 11px }
-  .series { fill: none; stroke: #0969da; stroke-width: 1 }
+const SERIES: &str = "
+  .warm { fill: #eaeef2 } .series { fill: none; stroke: #0969da; stroke-width: 1 }
   .trend { stroke: #bc4c00; stroke-width: 2 }
   @media (prefers-color-scheme: dark) {
-    .paper { fill: #0d1117 } .frame { stroke: #3d444d } .warm { fill: #1c2128 }
-    text { fill: #f0f6fc } .small { fill: #9198a1 }
-    .series { stroke: #4493f8 } .trend { stroke: #f0883e }
+    .warm { fill: #1c2128 } .series { stroke: #4493f8 } .trend { stroke: #f0883e }
   }";
 
 const COLUMNS: usize = 2;
@@ -65,7 +61,7 @@ pub(crate) fn draw(samples: &[Sample], judgments: &[Judgment], warm_up: f64) -> 
     let height = cell.1 * f64::from(index_of(rows)) + MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
-         <title>Resources of the service during a soak test</title>\n<style>{STYLE}\n</style>\n\
+         <title>Resources of the service during a soak test</title>\n<style>{THEME}{SERIES}\n</style>\n\
          <rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n"
     );
     for (index, (measure, judgment)) in MEASURES.iter().zip(judgments).enumerate() {
