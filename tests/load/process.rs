@@ -29,7 +29,7 @@ impl Cost {
         Self {
             hashing: sum(true),
             rest: sum(false),
-            database: process_tree_seconds(database),
+            database: tree_seconds(database),
             generator: own_seconds(Path::new("/proc/self/stat")).unwrap_or(0.0),
         }
     }
@@ -102,7 +102,7 @@ fn threads(process: u32) -> Vec<Thread> {
 }
 
 /// CPU seconds of a process and all its descendants, including those that have ended.
-fn process_tree_seconds(process: u32) -> f64 {
+pub(crate) fn tree_seconds(process: u32) -> f64 {
     let seconds = |process: i32| ticks(Path::new(&format!("/proc/{process}/stat")), 11, 4);
     let all = descendants(process).into_iter().chain(i32::try_from(process));
     all.filter_map(seconds).sum()
