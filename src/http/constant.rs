@@ -1,25 +1,17 @@
 //! Constant responses, such as the OpenAPI document, kept in memory in plain and compressed form.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    io::Write,
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
-        header::{
-            AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, ContentEncoding, ETAG, Encoding,
-            EntityTag, HeaderValue, IfNoneMatch, VARY,
-        },
+        header::{CACHE_CONTROL, ETAG, EntityTag, HeaderValue, IfNoneMatch},
     },
     web::Bytes,
 };
-use flate2::{Compression, write::GzEncoder};
 
-/// The minimum size of compressed content, in bytes.
-const SHORT: usize = 1024;
+use super::compression;
 
 /// A response with constant content.
 pub(super) struct ConstantAnswer {
@@ -42,7 +34,7 @@ impl ConstantAnswer {
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
         let tag = format!("{:016x}", hasher.finish());
-        let gzip = compressed(content.as_bytes())
+        let gzip = compression::compressed_constant(content.as_bytes())
             .map(|bytes| Encoded { bytes, tag: EntityTag::new_strong(format!("{tag}-gzip")) });
         let plain = Encoded { bytes: content.into(), tag: EntityTag::new_strong(tag) };
         Self { content_type, plain, gzip }
@@ -64,7 +56,7 @@ impl ConstantAnswer {
         request: &HttpRequest,
         mut response: HttpResponseBuilder,
     ) -> HttpResponse {
-        let gzip = self.gzip.as_ref().filter(|_| accepts_gzip(request));
+        let gzip = self.gzip.as_ref().filter(|_| compression::accepts_gzip(request));
         let encoded = gzip.unwrap_or(&self.plain);
         let is_known = request.get_header::<IfNoneMatch>().is_some_and(|known| match known {
             IfNoneMatch::Any => true,
@@ -73,10 +65,10 @@ impl ConstantAnswer {
         if is_known {
             response.status(StatusCode::NOT_MODIFIED);
         }
+        compression::set_varying(&mut response);
         response
             // Caches must revalidate: a new release has new content.
             .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
-            .append_header((VARY, HeaderValue::from_static("accept-encoding")))
             .insert_header((ETAG, encoded.tag.to_string()))
             // Also with 304, whose security headers replace those of the cached response.
             .content_type(self.content_type);
@@ -84,27 +76,8 @@ impl ConstantAnswer {
             return response.finish();
         }
         if gzip.is_some() {
-            response.insert_header((CONTENT_ENCODING, ContentEncoding::Gzip.as_str()));
+            compression::set_compressed(&mut response);
         }
         response.body(encoded.bytes.clone())
     }
-}
-
-/// `None` when compressing saves nothing.
-fn compressed(content: &[u8]) -> Option<Bytes> {
-    if content.len() < SHORT {
-        return None;
-    }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(content).ok()?;
-    let bytes = encoder.finish().ok()?;
-    (bytes.len() < content.len()).then(|| bytes.into())
-}
-
-/// True when the client accepts gzip explicitly.
-fn accepts_gzip(request: &HttpRequest) -> bool {
-    let accepted = request.get_header::<AcceptEncoding>();
-    let offered = [Encoding::gzip(), Encoding::identity()];
-    let chosen = accepted.and_then(|accepted| accepted.negotiate(offered.iter()));
-    chosen == Some(Encoding::gzip())
 }

@@ -1,7 +1,7 @@
 //! Metrics for Prometheus, on the operations listener only: the load of this service is not public.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::Method,
     web::{self, Data, ServiceConfig},
 };
@@ -17,6 +17,7 @@ use prometheus_client::{
 };
 
 use super::{
+    compression,
     error::{ApiError, ErrorKind},
     route::answering,
     state::{HttpState, ListenerCertificate},
@@ -32,14 +33,22 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 }
 
 /// `GET /metrics`: every metric, in the `OpenMetrics` format.
-async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
+async fn metrics(state: Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let register = |registry: &mut Registry| {
         register(registry, state.connections.counts());
         register_certificates(registry, &state.certificates);
     };
     let text =
         state.service.get::<Instance>().metrics(register).map_err(|_| ErrorKind::Internal)?;
-    Ok(HttpResponse::Ok().content_type(OPEN_METRICS).body(text))
+    let packed = compression::accepts_gzip(&request)
+        .then(|| compression::compressed_once(text.as_bytes()))
+        .flatten();
+    let mut response = HttpResponse::Ok();
+    response.content_type(OPEN_METRICS);
+    compression::set_varying(&mut response);
+    let Some(packed) = packed else { return Ok(response.body(text)) };
+    compression::set_compressed(&mut response);
+    Ok(response.body(packed))
 }
 
 /// Registers the metrics of an instance without connections, for documents.

@@ -14,6 +14,7 @@ mod authentication;
 pub(crate) mod bench_support;
 mod build_documents;
 mod carriers;
+mod compression;
 mod connection;
 mod constant;
 mod cors;

@@ -20,6 +20,7 @@ mod canary;
 mod change_required;
 mod commands;
 mod compose;
+mod compression;
 mod concurrency;
 mod connections;
 mod constraints;

@@ -2,7 +2,7 @@
 //! (docs/reference/wire-contract.md#audit-events). The response is sent page by page, so that
 //! neither its length nor its duration is limited, and its memory is.
 
-use std::sync::Arc;
+use std::{error::Error, io, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -21,6 +21,7 @@ use crate::{
         principal::Actor,
     },
     http::{
+        compression::{self, PartCompressor},
         error::{ApiError, ErrorKind, MissingRight},
         headers,
         openapi::parameters,
@@ -54,13 +55,21 @@ pub(in crate::http) async fn export(
     let page = Some(read(&context, &query).await?);
     let in_progress = produce_body(&request);
     let heading = format.heading();
-    let export = Export { context, query, format, heading, page, _in_progress: in_progress };
+    let compressor = compression::accepts_gzip(&request).then(PartCompressor::new);
+    let is_compressed = compressor.is_some();
+    let export =
+        Export { context, query, format, heading, page, compressor, _in_progress: in_progress };
     let file = format!("attachment; filename=\"audit-events.{}\"", format.extension());
-    Ok(HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    response
         .content_type(format.media_type())
         .insert_header((CONTENT_DISPOSITION, file))
-        .insert_header((VARY, "accept"))
-        .streaming(stream::try_unfold(export, next_chunk)))
+        .insert_header((VARY, "accept"));
+    compression::set_varying(&mut response);
+    if is_compressed {
+        compression::set_compressed(&mut response);
+    }
+    Ok(response.streaming(stream::try_unfold(export, next_chunk)))
 }
 
 /// The format that the client prefers: JSON lines if it names them, otherwise CSV.
@@ -82,6 +91,8 @@ struct Export {
     heading: String,
     /// The page that is sent next; `None` at the end.
     page: Option<AuditPage>,
+    /// `None` when the client does not accept gzip, and after the last part.
+    compressor: Option<PartCompressor>,
     /// The connection is not idle until everything was read.
     _in_progress: Option<InProgress>,
 }
@@ -101,7 +112,24 @@ async fn next_chunk(mut export: Export) -> Result<Option<(Bytes, Export)>, ApiEr
             break;
         }
     }
-    Ok((!text.is_empty()).then(|| (text.into(), export)))
+    let Some(compressor) = export.compressor.take() else {
+        return Ok((!text.is_empty()).then(|| (text.into(), export)));
+    };
+    let bytes = if text.is_empty() {
+        compressor.finish().map_err(|error| cut_off(&error))?
+    } else {
+        let (compressor, bytes) =
+            compressor.compress(text).await.map_err(|error| cut_off(&error))?;
+        export.compressor = Some(compressor);
+        bytes
+    };
+    Ok(Some((bytes, export)))
+}
+
+/// The client sees only that the response is cut off.
+fn cut_off(error: &io::Error) -> ApiError {
+    tracing::error!(error = error as &dyn Error, "an export cannot be compressed");
+    ErrorKind::Internal.into()
 }
 
 /// Reads a page, each with a time limit of its own.

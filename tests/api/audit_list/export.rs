@@ -1,6 +1,6 @@
 //! The export: complete, in both formats, safe in a spreadsheet, and ended with the right.
 
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -47,6 +47,25 @@ async fn an_export_has_every_event_of_its_filter(pool: PgPool) {
             (event["user_id"].as_i64().unwrap(), event["sequence"].as_i64().unwrap())
         };
         assert_eq!(found.iter().map(id).collect::<Vec<_>>(), expected, "{path}");
+    }
+}
+
+#[sqlx::test]
+async fn a_compressed_export_has_every_event_in_a_fraction_of_the_bytes(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    add_rows(&app.pool, 2_500).await;
+    for format in ["csv", "jsonl"] {
+        let path = format!("{EXPORT}?user=278&$format={format}");
+        let plain = app.get(&path, &app.administrator()).await;
+        let request = app.request(Method::GET, &path, &app.administrator());
+        let packed = request.header("Accept-Encoding", "gzip").send().await.unwrap();
+        assert_eq!(packed.headers()["content-encoding"], "gzip");
+        let bytes = packed.bytes().await.unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+        assert!(plain.body.lines().count() >= 2_500, "{format}");
+        assert!(text == plain.body, "{format}: {} of {}", text.len(), plain.body.len());
+        assert!(bytes.len() * 4 < text.len(), "{format}: {} of {}", bytes.len(), text.len());
     }
 }
 
