@@ -5,7 +5,7 @@
 //! stores (of arrays of exactly that size) and `madvise`.
 //!
 //! It is faster than the `argon2` crate for these reasons. It never copies a block, and keeps the
-//! first xor in registers. It permutes four rows together, which hides the latency of
+//! operands of both xors in registers. It permutes four rows together, which hides the latency of
 //! multiplications. It permutes two columns first, which complete the word that selects the next
 //! block, and prefetches that block before the current one is complete. It also prefetches the block
 //! after the next one, which it writes soon.
@@ -27,7 +27,9 @@ use rustix::mm::{Advice, madvise};
 use zeroize::Zeroize;
 
 use crate::initial_hash::{Cost, Inputs, TAG_LENGTH, fill_starting_block, finish, initial_hash};
-use crate::permutation::{Rotations, Vectors, permute_columns, permute_rows};
+use crate::permutation::{
+    BY_1, BY_2, BY_3, Rotations, Vectors, mix, permute_columns, rotate_quarters, transposed,
+};
 
 /// Segments of a lane (RFC 9106, section 3.2: SL).
 const SLICES: usize = 4;
@@ -279,19 +281,11 @@ fn compress<const XOR: bool>(
         permute_four_rows::<XOR>(previous, reference, next, rows, *rotations);
     }
     // The first two columns complete the first word.
-    permute_columns::<0>(state, *rotations);
-    let [first, ..] = &*state;
-    let [next_first, ..] = next else { return 0 };
-    let first_word =
-        _mm_cvtsi128_si64(_mm256_castsi256_si128(_mm256_xor_si256(*first, load(next_first))))
-            .cast_unsigned();
+    let first_word = finish_columns::<0>(state, next, *rotations);
     on_first_word(first_word);
-    permute_columns::<1>(state, *rotations);
-    permute_columns::<2>(state, *rotations);
-    permute_columns::<3>(state, *rotations);
-    for (next, from) in next.iter_mut().zip(state.iter()) {
-        store(next, _mm256_xor_si256(*from, load(next)));
-    }
+    finish_columns::<1>(state, next, *rotations);
+    finish_columns::<2>(state, next, *rotations);
+    finish_columns::<3>(state, next, *rotations);
     first_word
 }
 
@@ -299,8 +293,8 @@ fn compress<const XOR: bool>(
 /// or with `XOR` xors it into `next`.
 ///
 /// The result of the first xor stays in registers: writing and reading it would take a tenth of the
-/// time.
-#[inline]
+/// time. Never inlined: the compiler would then call the permutation instead, through memory.
+#[inline(never)]
 #[target_feature(enable = "avx2")]
 fn permute_four_rows<const XOR: bool>(
     previous: &[[u64; 4]; FOUR_ROWS],
@@ -316,8 +310,30 @@ fn permute_four_rows<const XOR: bool>(
         *mixed = _mm256_xor_si256(load(left), load(right));
         store(next, if XOR { _mm256_xor_si256(*mixed, load(next)) } else { *mixed });
     }
-    let permuted = permute_rows(&mixed, rotations);
-    rows.copy_from_slice(permuted.as_flattened());
+    // P (RFC 9106, section 3.6): on the columns of a row, then on its diagonals.
+    let mut quarters = transposed(&mixed);
+    mix(&mut quarters, rotations);
+    rotate_quarters::<BY_1, BY_2, BY_3>(&mut quarters);
+    mix(&mut quarters, rotations);
+    rotate_quarters::<BY_3, BY_2, BY_1>(&mut quarters);
+    rows.copy_from_slice(transposed(&quarters).as_flattened());
+}
+
+/// Xors P of two columns into `next`. Returns its first word, which is complete after the first two.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn finish_columns<const START: usize>(
+    rows: &Vectors,
+    next: &mut [[u64; 4]],
+    rotations: Rotations,
+) -> u64 {
+    let mut columns = permute_columns::<START>(rows, rotations);
+    for (column, next) in columns.iter_mut().zip(next.iter_mut().skip(START).step_by(4)) {
+        *column = _mm256_xor_si256(*column, load(next));
+        store(next, *column);
+    }
+    let [first, ..] = columns;
+    _mm_cvtsi128_si64(_mm256_castsi256_si128(first)).cast_unsigned()
 }
 
 /// Prefetches the first or second half of a block. Does not affect the result.

@@ -38,32 +38,22 @@ impl Rotations {
     }
 }
 
-/// P on four rows of the block at once, each of four vectors (RFC 9106, section 3.6).
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(crate) fn permute_rows(rows: &[[__m256i; 4]; 4], rotations: Rotations) -> [[__m256i; 4]; 4] {
-    let mut quarters = transposed(rows);
-    mix(&mut quarters, rotations);
-    // Diagonals into columns and back: rotations of the quarters of a row.
-    rotate_quarters::<BY_1, BY_2, BY_3>(&mut quarters);
-    mix(&mut quarters, rotations);
-    rotate_quarters::<BY_3, BY_2, BY_1>(&mut quarters);
-    transposed(&quarters)
-}
-
 /// Selects the next, the second next and the third next of four words.
-const BY_1: i32 = 0b00_11_10_01;
-const BY_2: i32 = 0b01_00_11_10;
-const BY_3: i32 = 0b10_01_00_11;
+pub(crate) const BY_1: i32 = 0b00_11_10_01;
+pub(crate) const BY_2: i32 = 0b01_00_11_10;
+pub(crate) const BY_3: i32 = 0b10_01_00_11;
 
-/// P on two columns of the block at once, each of the halves of eight vectors. The first two columns
-/// complete the first word of a block: the fewer columns at once, the sooner.
+/// P on two columns of the block at once, each of the halves of eight vectors, one of each row. The
+/// first two columns complete the first word of a block: the fewer columns at once, the sooner.
 ///
 /// Diagonals are formed within the halves, which takes one cycle. Across halves it takes more.
 #[inline]
 #[target_feature(enable = "avx2")]
 #[expect(clippy::indexing_slicing, reason = "constant indexes, checked by the compiler")]
-pub(crate) fn permute_columns<const START: usize>(block: &mut Vectors, rotations: Rotations) {
+pub(crate) fn permute_columns<const START: usize>(
+    block: &Vectors,
+    rotations: Rotations,
+) -> [__m256i; 8] {
     let mut quarters = [
         [block[START], block[START + 4]],
         [block[START + 8], block[START + 12]],
@@ -75,17 +65,15 @@ pub(crate) fn permute_columns<const START: usize>(block: &mut Vectors, rotations
     let mut quarters = [a, shifted(b), swapped(c), swapped(shifted(d))];
     mix(&mut quarters, rotations);
     let [a, b, c, d] = quarters;
-    [block[START], block[START + 4]] = a;
-    [block[START + 8], block[START + 12]] = swapped(shifted(b));
-    [block[START + 16], block[START + 20]] = swapped(c);
-    [block[START + 24], block[START + 28]] = shifted(d);
+    let [[a0, a1], [b0, b1], [c0, c1], [d0, d1]] = [a, swapped(shifted(b)), swapped(c), shifted(d)];
+    [a0, a1, b0, b1, c0, c1, d0, d1]
 }
 
 /// GB (RFC 9106, section 3.6) on `N` vectors of columns. Each step is `N` independent instructions,
 /// so that none waits for the multiplication of the previous one.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn mix<const N: usize>([a, b, c, d]: &mut [[__m256i; N]; 4], rotations: Rotations) {
+pub(crate) fn mix<const N: usize>([a, b, c, d]: &mut [[__m256i; N]; 4], rotations: Rotations) {
     add_multiplied(a, b);
     xor_rotated_32(d, a);
     add_multiplied(c, d);
@@ -96,10 +84,13 @@ fn mix<const N: usize>([a, b, c, d]: &mut [[__m256i; N]; 4], rotations: Rotation
     xor_rotated_63(b, c);
 }
 
-/// Rotates the words of the second, third and fourth quarter.
+/// Rotates the words of the second, third and fourth quarter of rows: diagonals into columns, and
+/// back.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn rotate_quarters<const B: i32, const C: i32, const D: i32>([_, b, c, d]: &mut [[__m256i; 4]; 4]) {
+pub(crate) fn rotate_quarters<const B: i32, const C: i32, const D: i32>(
+    [_, b, c, d]: &mut [[__m256i; 4]; 4],
+) {
     for b in b {
         *b = _mm256_permute4x64_epi64::<B>(*b);
     }
@@ -114,7 +105,7 @@ fn rotate_quarters<const B: i32, const C: i32, const D: i32>([_, b, c, d]: &mut 
 /// Transposes rows and columns of vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transposed(rows: &[[__m256i; 4]; 4]) -> [[__m256i; 4]; 4] {
+pub(crate) fn transposed(rows: &[[__m256i; 4]; 4]) -> [[__m256i; 4]; 4] {
     let [[a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]] = *rows;
     [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]]
 }
