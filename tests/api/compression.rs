@@ -8,7 +8,7 @@ use reqwest::{
 };
 use sqlx::PgPool;
 
-use crate::support::{Credentials, PRINCIPAL, TestApp};
+use crate::support::{ADMINISTRATOR, Credentials, PRINCIPAL, TestApp};
 
 const EXPORT: &str = "/keeper/audit/export";
 
@@ -87,7 +87,7 @@ async fn no_response_with_a_secret_or_a_person_is_compressed(pool: PgPool) {
     let accepting = |method: Method, path: &str, caller: &Credentials| {
         app.request(method, path, caller).header(ACCEPT_ENCODING, "gzip, br, zstd")
     };
-    let session = app.session("tje0").await;
+    let session = app.session(ADMINISTRATOR.1).await;
     for (method, path, caller) in [
         (Method::GET, "/login?return_to=%2Faccount", &Credentials::Anonymous),
         (Method::GET, "/account", &session),
