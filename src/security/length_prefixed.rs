@@ -5,6 +5,10 @@
 
 use zeroize::Zeroizing;
 
+/// The bytes to reserve: an audit event or a sealed hash rarely has more. A buffer that grows is
+/// copied and wiped each time.
+const CAPACITY: usize = 384;
+
 /// Fields, each preceded by its length as four bytes, big-endian.
 #[derive(Default)]
 pub(super) struct LengthPrefixed(Zeroizing<Vec<u8>>);
@@ -12,7 +16,7 @@ pub(super) struct LengthPrefixed(Zeroizing<Vec<u8>>);
 impl LengthPrefixed {
     /// Starts with the purpose, so that no two uses share an encoding.
     pub(super) fn of(purpose: &str) -> Self {
-        Self::default().field(purpose.as_bytes())
+        Self(Zeroizing::new(Vec::with_capacity(CAPACITY))).field(purpose.as_bytes())
     }
 
     /// Adds a field.

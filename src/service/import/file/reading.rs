@@ -16,8 +16,10 @@ use super::{
     input::{Input, Source},
     repeated::Repeated,
 };
-/// The maximum number of entries that are read ahead.
-const ENTRIES_AHEAD: usize = 32;
+
+/// The maximum number of entries that are read ahead. The reader and the import wake each other once for
+/// so many entries, not for each one.
+const ENTRIES_AHEAD: usize = 256;
 
 /// What the thread reads.
 pub(crate) enum Reading {
@@ -28,7 +30,11 @@ pub(crate) enum Reading {
 }
 
 /// The entries that are read ahead.
-pub(crate) struct Entries(mpsc::Receiver<Result<Reading, InputError>>);
+pub(crate) struct Entries {
+    receiver: mpsc::Receiver<Result<Reading, InputError>>,
+    /// Received, but not returned yet; the next one is the last.
+    received: Vec<Result<Reading, InputError>>,
+}
 
 impl Entries {
     /// Reads the entries behind number `after`. The thread ends when this value is dropped.
@@ -60,17 +66,21 @@ impl Entries {
             let _ = sender.blocking_send(end);
         };
         thread::Builder::new().name("import-reader".to_owned()).spawn(read)?;
-        Ok(Self(receiver))
+        Ok(Self { receiver, received: Vec::new() })
     }
 
-    /// The next entry, or the end of the input.
+    /// The next entry, or the end of the input. It is cancel-safe.
     ///
     /// # Errors
     /// When the input cannot be read.
     pub(crate) async fn next(&mut self) -> Result<Reading, InputError> {
         // Without the end of the input, the thread was interrupted: nothing more may be concluded.
         let interrupted = || InputError::new("reading the input failed unexpectedly; see the log");
-        self.0.recv().await.ok_or_else(interrupted)?
+        if self.received.is_empty() {
+            self.receiver.recv_many(&mut self.received, ENTRIES_AHEAD).await;
+            self.received.reverse();
+        }
+        self.received.pop().ok_or_else(interrupted)?
     }
 }
 
