@@ -79,6 +79,13 @@ pub(super) fn print_or_fail(line: impl Display) -> Result<(), Failure> {
     Ok(stdout.flush()?)
 }
 
+/// As [`print_or_fail`], with lines that end with a line feed.
+pub(super) fn print_all_or_fail(lines: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(lines)?;
+    Ok(stdout.flush()?)
+}
+
 /// Prints the status of the command on standard error.
 pub(super) fn print_status(line: impl Display) {
     // If standard error cannot be written, there is no other place to report it.

@@ -74,10 +74,10 @@ impl Report for Printer {
     fn result(&mut self, entry: &EntryId, result: EntryResult<'_>) -> Result<(), Failure> {
         match result {
             EntryResult::Imported(imported, user_id) => {
-                self.printed.print_imported(entry, imported, user_id)
+                self.printed.record_imported(entry, imported, user_id)
             }
-            EntryResult::Failed(problem) => self.printed.print_failed(entry, problem),
-            EntryResult::Skipped(reason) => self.printed.print_skipped(entry, reason),
+            EntryResult::Failed(problem) => self.printed.record_failed(entry, problem),
+            EntryResult::Skipped(reason) => self.printed.record_skipped(entry, reason),
         }
     }
 
@@ -96,6 +96,8 @@ impl Report for Printer {
     }
 
     fn completed(&mut self, number: u64) -> Result<(), Failure> {
+        // Before the checkpoint covers them.
+        self.printed.flush()?;
         if self.saved_at.elapsed() < CHECKPOINT_PERIOD {
             return Ok(());
         }
@@ -156,12 +158,18 @@ fn importers(components: &Components) -> Importers {
 }
 
 impl Printer {
-    /// Saves the number of lines before the first unfinished one, which are all complete.
+    /// Saves the number of lines before the first unfinished one, which are all complete. Lines whose
+    /// results could not be printed are imported again.
     fn save_checkpoint(&mut self, done: u64) -> Result<(), Failure> {
+        if self.printed.is_incomplete() {
+            return Ok(());
+        }
         self.checkpoint.as_mut().map_or(Ok(()), |checkpoint| checkpoint.save(done))
     }
 
     fn finish(mut self, done: u64, ended: Result<bool, Failure>) -> Result<ExitCode, Failure> {
+        let printed = self.printed.flush();
+        let ended = ended.and_then(|is_complete| printed.map(|()| is_complete));
         self.printed.progress.finish_and_clear();
         self.printed.print_summary();
         if matches!(ended, Ok(true)) {

@@ -1,9 +1,10 @@
-//! Prints the result of each entry, and the summary.
+//! Records and prints the result of each entry, and the summary.
 
 use std::collections::BTreeMap;
 
 use indicatif::ProgressBar;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     cli::output::{self, Failure},
@@ -28,12 +29,47 @@ pub(super) struct Results {
     failed: u64,
     skipped: u64,
     dropped: DroppedNames,
+    /// Results that are not printed yet: printing each one alone takes longer than everything else
+    /// about it.
+    unprinted: Vec<u8>,
+    /// True when results could not be printed.
+    is_incomplete: bool,
+}
+
+/// A result as it is printed.
+#[derive(Default, Serialize)]
+struct ResultLine<'result> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'result str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'result str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'result str>,
+    result: &'static str,
+    /// `Some(null)`: a user to be added, who has no id yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Value>,
 }
 
 impl Results {
     pub(super) fn new(unit: &'static str, is_dry_run: bool, progress: ProgressBar) -> Self {
         let dropped = DroppedNames::default();
-        Self { unit, is_dry_run, progress, added: 0, changed: 0, failed: 0, skipped: 0, dropped }
+        Self {
+            unit,
+            is_dry_run,
+            progress,
+            added: 0,
+            changed: 0,
+            failed: 0,
+            skipped: 0,
+            dropped,
+            unprinted: Vec::new(),
+            is_incomplete: false,
+        }
     }
 
     /// What the numbers count.
@@ -54,8 +90,8 @@ impl Results {
         self.failed > 0
     }
 
-    /// Prints the effect on a user.
-    pub(super) fn print_imported(
+    /// Records the effect on a user.
+    pub(super) fn record_imported(
         &mut self,
         entry: &EntryId,
         imported: Imported,
@@ -68,40 +104,55 @@ impl Results {
             (Imported::Changed, true) => ("would_be_changed", &mut self.changed),
         };
         *count += 1;
-        self.print(entry, result, &[("user_id", json!(user_id.map(UserId::as_i32)))])
+        let user_id = Some(json!(user_id.map(UserId::as_i32)));
+        self.keep(entry, ResultLine { result, user_id, ..ResultLine::default() })
     }
 
-    /// Prints why an entry was not imported.
-    pub(super) fn print_failed(
+    /// Records why an entry was not imported.
+    pub(super) fn record_failed(
         &mut self,
         entry: &EntryId,
         problem: &Problem,
     ) -> Result<(), Failure> {
         self.failed += 1;
         let Problem { field, reason } = problem;
-        self.print(entry, "failed", &[("field", json!(field)), ("reason", json!(reason))])
+        let (field, reason) = (Some(field.as_str()), Some(&**reason));
+        self.keep(entry, ResultLine { result: "failed", field, reason, ..ResultLine::default() })
     }
 
-    /// Prints why an entry is no user to import.
-    pub(super) fn print_skipped(&mut self, entry: &EntryId, reason: &str) -> Result<(), Failure> {
+    /// Records why an entry is no user to import.
+    pub(super) fn record_skipped(&mut self, entry: &EntryId, reason: &str) -> Result<(), Failure> {
         self.skipped += 1;
-        self.print(entry, "skipped", &[("reason", json!(reason))])
+        let reason = Some(reason);
+        self.keep(entry, ResultLine { result: "skipped", reason, ..ResultLine::default() })
     }
 
-    fn print(
-        &self,
-        entry: &EntryId,
-        result: &str,
-        members: &[(&str, Value)],
-    ) -> Result<(), Failure> {
-        let mut object = Map::new();
-        object.insert(self.unit.to_owned(), json!(entry.number));
-        if let Some(name) = &entry.name {
-            object.insert("name".to_owned(), json!(name));
+    /// Keeps a result for [`Self::flush`].
+    fn keep(&mut self, entry: &EntryId, line: ResultLine<'_>) -> Result<(), Failure> {
+        let number = Some(entry.number);
+        let (line_number, entry_number) =
+            if self.unit == "line" { (number, None) } else { (None, number) };
+        let name = entry.name.as_deref();
+        let line = ResultLine { line: line_number, entry: entry_number, name, ..line };
+        serde_json::to_writer(&mut self.unprinted, &line)?;
+        self.unprinted.push(b'\n');
+        Ok(())
+    }
+
+    /// Prints the results that are not printed yet. Call it before the checkpoint covers them.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        if self.unprinted.is_empty() {
+            return Ok(());
         }
-        object.insert("result".to_owned(), json!(result));
-        object.extend(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        self.progress.suspend(|| output::print_or_fail(Value::Object(object)))
+        let printed = self.progress.suspend(|| output::print_all_or_fail(&self.unprinted));
+        self.unprinted.clear();
+        self.is_incomplete |= printed.is_err();
+        printed
+    }
+
+    /// True when results could not be printed.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     /// Counts the members of an entry that have no place in this service.
