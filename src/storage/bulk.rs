@@ -1,9 +1,10 @@
-//! Inserts many new users at once by `COPY`, in its text format.
+//! Inserts many new users at once by `COPY`, in its binary format: PostgreSQL then parses no numbers,
+//! times and hexadecimal digits.
 //!
 //! It does not support identifiers: the caller imports users with identifiers one at a time.
 
 use sqlx::PgConnection;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{credential_writes::CredentialWrite, error::StorageError};
 use crate::domain::{
@@ -12,16 +13,32 @@ use crate::domain::{
 
 const USERS: &str = "COPY users (user_id, login_name, canonical_name, display_name, user_type, \
     is_administrator, role, is_retired, person_id, role_id, ej_user_id, nick_name, canonical_nick_name, \
-    session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN";
-const LOGIN_NAMES: &str = "COPY login_names (canonical_name, user_id) FROM STDIN";
-const NICK_NAMES: &str = "COPY nick_names (canonical_name, user_id) FROM STDIN";
+    session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN (FORMAT binary)";
+const LOGIN_NAMES: &str = "COPY login_names (canonical_name, user_id) FROM STDIN (FORMAT binary)";
+const NICK_NAMES: &str = "COPY nick_names (canonical_name, user_id) FROM STDIN (FORMAT binary)";
 const CREDENTIALS: &str = "COPY credentials (user_id, credential_type, sealed_hash, key_id, \
     hash_scheme, hash_memory_kib, hash_iterations, hash_parallelism, display_value, version, \
     registered_at, registered_by, updated_at, updated_by, valid_from, valid_to, \
-    change_required) FROM STDIN";
+    change_required) FROM STDIN (FORMAT binary)";
 const AUDIT_EVENTS: &str = "COPY audit_events (user_id, sequence, occurred_at, kind, \
     actor_user_id, scheme, address, request_id, credential_type, session_epoch, key_id, mac, \
-    reason) FROM STDIN";
+    reason) FROM STDIN (FORMAT binary)";
+
+/// The first bytes of the binary format: its signature, no flags, and no extension of the header.
+const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// The end of the binary format, in place of the number of columns of a row.
+const TRAILER: i16 = -1;
+/// The length of NULL.
+const NULL: i32 = -1;
+/// The start of 2000, from which PostgreSQL counts the microseconds of a `timestamptz`, in microseconds
+/// since 1970.
+const EPOCH: i128 = 946_684_800_000_000;
+
+/// The bytes that are sent at once. The connection keeps a buffer of this size.
+const CHUNK: usize = 64 * 1024;
+
+/// The bytes to reserve for a row.
+const ROW: usize = 320;
 
 /// The end of a new user's audit chain.
 #[derive(Debug)]
@@ -32,7 +49,6 @@ pub(crate) struct ChainEnd<'mac> {
 }
 
 /// The rows to insert.
-#[derive(Default)]
 pub(crate) struct BulkRows {
     users: Rows,
     login_names: Rows,
@@ -42,6 +58,17 @@ pub(crate) struct BulkRows {
 }
 
 impl BulkRows {
+    /// No rows, with memory for those of that many users with a credential each.
+    pub(crate) fn with_capacity(users: usize) -> Self {
+        Self {
+            users: Rows::new(USERS, users),
+            login_names: Rows::new(LOGIN_NAMES, users),
+            nick_names: Rows::new(NICK_NAMES, 0),
+            credentials: Rows::new(CREDENTIALS, users),
+            audit_events: Rows::new(AUDIT_EVENTS, 2 * users),
+        }
+    }
+
     /// Adds a user with the end of the audit chain.
     pub(crate) fn add_user(
         &mut self,
@@ -52,7 +79,8 @@ impl BulkRows {
     ) -> Result<(), StorageError> {
         let name = user.login_name.as_str();
         self.users
-            .number(user_id.as_i32())
+            .row()
+            .integer(user_id.as_i32())
             .text(name)
             .text(user.login_name.canonical())
             .text(user.display_name.as_str())
@@ -60,19 +88,18 @@ impl BulkRows {
             .flag(user.is_administrator)
             .optional(user.role.map(Role::as_str), Rows::text)
             .flag(user.is_retired)
-            .number(user.vendor_ids.person.as_i32())
-            .number(user.vendor_ids.role.as_i32())
-            .number(user.vendor_ids.ej_user.as_i32())
+            .integer(user.vendor_ids.person.as_i32())
+            .integer(user.vendor_ids.role.as_i32())
+            .integer(user.vendor_ids.ej_user.as_i32())
             .text(user.nick_name.as_str())
             .text(user.nick_name.canonical())
-            .number(end.session_epoch)
-            .number(end.audit_sequence)
+            .big_integer(end.session_epoch)
+            .big_integer(end.audit_sequence)
             .bytes(end.audit_mac)
-            .timestamp(now)?
-            .end();
-        self.login_names.text(user.login_name.canonical()).number(user_id.as_i32()).end();
+            .timestamp(now)?;
+        self.login_names.row().text(user.login_name.canonical()).integer(user_id.as_i32());
         if !user.nick_name.canonical().is_empty() {
-            self.nick_names.text(user.nick_name.canonical()).number(user_id.as_i32()).end();
+            self.nick_names.row().text(user.nick_name.canonical()).integer(user_id.as_i32());
         }
         Ok(())
     }
@@ -81,25 +108,26 @@ impl BulkRows {
     pub(crate) fn add_credential(&mut self, write: &CredentialWrite) -> Result<(), StorageError> {
         let (event, cost) = (&write.event, write.hash_parameters);
         let actor = event.actor.map(UserId::as_i32);
+        let parameter = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         self.credentials
-            .number(event.user_id.as_i32())
+            .row()
+            .integer(event.user_id.as_i32())
             .text(&write.credential_type)
             .bytes(&write.sealed_hash)
             .text(&write.key_id)
             .text(write.hash_scheme.as_str())
-            .number(cost.memory_kib)
-            .number(cost.iterations)
-            .number(cost.parallelism)
+            .integer(parameter(cost.memory_kib))
+            .integer(parameter(cost.iterations))
+            .integer(parameter(cost.parallelism))
             .text(&write.display_value)
-            .number(event.sequence)
+            .big_integer(event.sequence)
             .timestamp(event.occurred_at)?
-            .optional(actor, Rows::number)
+            .optional(actor, Rows::integer)
             .timestamp(event.occurred_at)?
-            .optional(actor, Rows::number)
+            .optional(actor, Rows::integer)
             .optional_timestamp(write.validity.from())?
             .optional_timestamp(write.validity.to())?
-            .optional(write.change_required.map(ChangeCause::as_str), Rows::text)
-            .end();
+            .optional(write.change_required.map(ChangeCause::as_str), Rows::text);
         self.add_event(event, &write.audit_key_id, &write.audit_mac)
     }
 
@@ -111,22 +139,46 @@ impl BulkRows {
         mac: &[u8],
     ) -> Result<(), StorageError> {
         self.audit_events
-            .number(event.user_id.as_i32())
-            .number(event.sequence)
+            .row()
+            .integer(event.user_id.as_i32())
+            .big_integer(event.sequence)
             .timestamp(event.occurred_at)?
             .text(event.kind.as_str())
-            .optional(event.actor.map(UserId::as_i32), Rows::number)
+            .optional(event.actor.map(UserId::as_i32), Rows::integer)
             .text(event.scheme)
             .optional(event.address.as_deref(), Rows::text)
             .text(&event.request_id)
             .optional(event.credential_type.as_deref(), Rows::text)
-            .number(event.session_epoch)
+            .big_integer(event.session_epoch)
             .text(key_id)
             .bytes(mac)
-            .optional(event.reason.as_deref(), Rows::text)
-            .end();
+            .optional(event.reason.as_deref(), Rows::text);
         Ok(())
     }
+}
+
+/// Makes the statements of the caller's transaction find rows by an index.
+///
+/// While a table grows, PostgreSQL has no statistics of it, and would read it whole: once for each
+/// batch to find many names, and once for each row to check a foreign key, when it planned that check
+/// while the table was small.
+pub(crate) async fn prefer_indexes(connection: &mut PgConnection) -> Result<(), StorageError> {
+    let prefer = sqlx::query_scalar!("SELECT set_config('enable_seqscan', 'off', true)");
+    prefer.fetch_one(connection).await?;
+    Ok(())
+}
+
+/// Those of these login names, in their canonical form, that users have.
+#[tracing::instrument(name = "db.bulk.taken_names", skip_all)]
+pub(crate) async fn taken_names(
+    connection: &mut PgConnection,
+    canonical_names: &[String],
+) -> Result<Vec<String>, StorageError> {
+    let taken = sqlx::query_scalar!(
+        "SELECT canonical_name FROM login_names WHERE canonical_name = ANY($1)",
+        canonical_names,
+    );
+    Ok(taken.fetch_all(connection).await?)
 }
 
 /// Inserts all rows within the caller's transaction.
@@ -140,85 +192,81 @@ pub(crate) async fn copy(
 ) -> Result<(), StorageError> {
     // The driver logs every statement except COPY.
     tracing::debug!(users = rows.users.count, "writing by COPY");
-    for (statement, rows) in [
-        (USERS, rows.users),
-        (LOGIN_NAMES, rows.login_names),
-        (NICK_NAMES, rows.nick_names),
-        (CREDENTIALS, rows.credentials),
-        (AUDIT_EVENTS, rows.audit_events),
-    ] {
-        let mut sink = connection.copy_in_raw(statement).await?;
-        sink.send(rows.text.into_bytes()).await?;
+    let BulkRows { users, login_names, nick_names, credentials, audit_events } = rows;
+    for rows in [users, login_names, nick_names, credentials, audit_events] {
+        if rows.count == 0 {
+            continue;
+        }
+        let mut sink = connection.copy_in_raw(rows.statement).await?;
+        for chunk in rows.ended().chunks(CHUNK) {
+            sink.send(chunk).await?;
+        }
         sink.finish().await?;
     }
     Ok(())
 }
 
-/// Rows in the text format of `COPY`: columns separated by tabs.
-#[derive(Default)]
+/// Rows in the binary format of `COPY`: each has the number of its columns, and each column its
+/// length and its value, big-endian.
 struct Rows {
-    text: String,
+    statement: &'static str,
+    /// The number of columns that the statement names.
+    columns: i16,
+    bytes: Vec<u8>,
     count: usize,
-    has_columns: bool,
 }
 
 impl Rows {
-    fn column(&mut self) -> &mut String {
-        if self.has_columns {
-            self.text.push('\t');
-        }
-        self.has_columns = true;
-        &mut self.text
+    /// No rows for this statement, with memory for that many.
+    fn new(statement: &'static str, rows: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEADER.len() + rows * ROW);
+        bytes.extend_from_slice(HEADER);
+        let columns = 1 + statement.matches(", ").count();
+        let columns = i16::try_from(columns).unwrap_or(i16::MAX);
+        Self { statement, columns, bytes, count: 0 }
     }
 
-    fn end(&mut self) {
-        self.text.push('\n');
+    /// Begins a row.
+    fn row(&mut self) -> &mut Self {
         self.count += 1;
-        self.has_columns = false;
-    }
-
-    fn number(&mut self, number: impl Into<i64>) -> &mut Self {
-        let number = number.into().to_string();
-        self.column().push_str(&number);
+        self.bytes.extend_from_slice(&self.columns.to_be_bytes());
         self
     }
 
-    fn flag(&mut self, value: bool) -> &mut Self {
-        self.column().push(if value { 't' } else { 'f' });
-        self
-    }
-
-    fn text(&mut self, text: &str) -> &mut Self {
-        let column = self.column();
-        for character in text.chars() {
-            match character {
-                '\\' => column.push_str("\\\\"),
-                '\n' => column.push_str("\\n"),
-                '\r' => column.push_str("\\r"),
-                '\t' => column.push_str("\\t"),
-                other => column.push(other),
-            }
-        }
-        self
+    /// All bytes, with the end of the format.
+    fn ended(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(&TRAILER.to_be_bytes());
+        self.bytes
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let column = self.column();
-        column.push_str("\\\\x");
-        let digit =
-            |half: u8| DIGITS.get(usize::from(half)).map_or('0', |digit| char::from(*digit));
-        for byte in bytes {
-            column.push(digit(byte >> 4));
-            column.push(digit(byte & 15));
-        }
+        // No column is longer than 2 GiB: lines have at most 64 KiB.
+        let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+        self.bytes.extend_from_slice(&length.to_be_bytes());
+        self.bytes.extend_from_slice(bytes);
         self
     }
 
+    fn integer(&mut self, number: i32) -> &mut Self {
+        self.bytes(&number.to_be_bytes())
+    }
+
+    fn big_integer(&mut self, number: i64) -> &mut Self {
+        self.bytes(&number.to_be_bytes())
+    }
+
+    fn flag(&mut self, value: bool) -> &mut Self {
+        self.bytes(&[u8::from(value)])
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
+    }
+
     fn timestamp(&mut self, at: OffsetDateTime) -> Result<&mut Self, StorageError> {
+        let micros = i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000) - EPOCH);
         let inconsistent = |_| StorageError::Inconsistent { table: "imported timestamps" };
-        let text = at.format(&Rfc3339).map_err(inconsistent)?;
-        Ok(self.text(&text))
+        Ok(self.big_integer(micros.map_err(inconsistent)?))
     }
 
     fn optional_timestamp(
@@ -243,20 +291,7 @@ impl Rows {
     }
 
     fn null(&mut self) -> &mut Self {
-        self.column().push_str("\\N");
+        self.bytes.extend_from_slice(&NULL.to_be_bytes());
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn special_characters_of_copy_are_escaped() {
-        let mut rows = Rows::default();
-        rows.number(7).text("a\tb\\N\nc\r").bytes(&[0, 171]).flag(true).null().text("\\N").end();
-        rows.text("").end();
-        assert_eq!(rows.text, "7\ta\\tb\\\\N\\nc\\r\t\\\\x00ab\tt\t\\N\t\\\\N\n\n");
     }
 }

@@ -1,7 +1,8 @@
 //! Imports users in bulk. New users are checked, sealed and chained, and all written in one
-//! transaction, large batches with `COPY`. Existing users are imported one by one.
+//! transaction, large batches with `COPY`. If one user makes it fail, each half of the batch is written
+//! in a transaction of its own. Existing users are imported one by one.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use sqlx::PgConnection;
 
@@ -40,25 +41,30 @@ use crate::{
 /// The minimum number of users for `COPY`. With fewer, separate statements are faster.
 const MINIMUM_FOR_COPY: usize = 64;
 
+/// The number of users that are sealed before another task of the same thread may run: about half a
+/// millisecond, so that the requests of a service that imports do not wait.
+const SEALED_AT_ONCE: usize = 64;
+
 /// The result of importing one user.
 pub(crate) type Outcome = Result<(Imported, UserId), ChangeUserError>;
 
 /// A new user that is ready to be written.
 struct Ready {
+    index: usize,
     user: NewUser,
     hashed: Vec<HashedCredential>,
 }
 
 /// The names and ids of imported users that already exist.
 struct Taken {
-    names: Vec<String>,
-    ids: Vec<i32>,
+    names: HashSet<String>,
+    ids: HashSet<i32>,
 }
 
 impl Taken {
     fn contains(&self, user: &ImportedUser) -> bool {
         let id = user.user_id.map(UserId::as_i32);
-        self.names.contains(&user.login_name.canonical().to_owned())
+        self.names.contains(user.login_name.canonical())
             || id.is_some_and(|id| self.ids.contains(&id))
     }
 }
@@ -74,8 +80,8 @@ pub(crate) struct BulkImport {
 }
 
 impl BulkImport {
-    /// Imports distinct users, and reports each result with the index of its user as soon as it is
-    /// known. The results are independent.
+    /// Imports distinct users, and reports the results with the indexes of their users as soon as they
+    /// are known. The results are independent.
     ///
     /// # Errors
     /// When the failure affects more than one user. Results that were not reported are then unknown.
@@ -83,7 +89,7 @@ impl BulkImport {
         &self,
         context: ChangeContext<'_>,
         imported: Vec<ImportedUser>,
-        report: impl Fn(usize, Outcome) + Send + Sync,
+        report: impl Fn(Vec<(usize, Outcome)>) + Send + Sync,
     ) -> Result<(), ChangeUserError> {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
@@ -97,21 +103,17 @@ impl BulkImport {
                 && user.members.untrusted_credentials.is_empty()
         };
         let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_plain);
-        let (mut ready, mut indexes) = (Vec::new(), Vec::new());
+        let mut ready = Vec::with_capacity(new.len());
         for (index, user) in new {
-            match self.make_ready(context, user).await {
-                Ok(user) => {
-                    ready.push(user);
-                    indexes.push(index);
-                }
-                Err(error) => report(index, Err(error)),
+            match self.make_ready(context, index, user).await {
+                Ok(user) => ready.push(user),
+                Err(error) => report(vec![(index, Err(error))]),
             }
         }
-        for (index, outcome) in indexes.into_iter().zip(self.insert_all(context, ready).await?) {
-            report(index, outcome);
-        }
+        self.insert_all(context, &ready, &report).await?;
+        drop(ready);
         for (index, user) in others {
-            report(index, self.single.import(context, user).await);
+            report(vec![(index, self.single.import(context, user).await)]);
         }
         Ok(())
     }
@@ -127,15 +129,22 @@ impl BulkImport {
         let ids: Vec<_> =
             imported.iter().filter_map(|user| user.user_id).map(UserId::as_i32).collect();
         let mut connection = self.database.connection().await?;
-        let names = users::taken_names(&mut connection, &names, None).await?;
-        let ids = users::assigned_ids(&mut connection, &ids).await?;
+        let mut transaction = connection.begin().await?;
+        bulk::prefer_indexes(&mut transaction).await?;
+        let names = bulk::taken_names(&mut transaction, &names).await?;
+        let ids = match ids.as_slice() {
+            [] => Vec::new(),
+            ids => users::assigned_ids(&mut transaction, ids).await?,
+        };
+        storage::commit(transaction).await?;
         connection.release();
-        Ok(Taken { names, ids })
+        Ok(Taken { names: names.into_iter().collect(), ids: ids.into_iter().collect() })
     }
 
     async fn make_ready(
         &self,
         context: ChangeContext<'_>,
+        index: usize,
         imported: ImportedUser,
     ) -> Result<Ready, ChangeUserError> {
         let ImportedUser { login_name, user_id, mut members, .. } = imported;
@@ -144,45 +153,51 @@ impl BulkImport {
         let credentials = std::mem::take(&mut members.credentials);
         let login_name = user.login_name.as_str();
         let hashed = self.hasher.hash_all(context, user.user_type, login_name, credentials).await?;
-        Ok(Ready { user, hashed })
+        Ok(Ready { index, user, hashed })
     }
 
     /// Inserts all users in one transaction. If one user makes it fail, for example because the
-    /// name was taken meanwhile, inserts each user in a separate transaction.
+    /// name was taken meanwhile, inserts each half in a transaction of its own, and the users of a
+    /// small part one by one.
     async fn insert_all(
         &self,
         context: ChangeContext<'_>,
-        ready: Vec<Ready>,
-    ) -> Result<Vec<Outcome>, ChangeUserError> {
-        let inserted = if ready.len() < MINIMUM_FOR_COPY {
-            self.insert_few(context, &ready).await
-        } else {
-            self.copy_all(context, &ready).await
-        };
-        match inserted {
-            Err(
-                ChangeUserError::LoginNameTaken
-                | ChangeUserError::NickNameTaken
-                | ChangeUserError::Invalid(_)
-                | ChangeUserError::Storage(
-                    StorageError::Constraint(_)
-                    | StorageError::Busy(_)
-                    | StorageError::Inconsistent { .. }
-                    | StorageError::Refused(_),
-                ),
-            ) => {}
-            inserted => {
-                let added = inserted?.into_iter().map(|id| Ok((Imported::Added, id)));
-                return Ok(added.collect());
+        ready: &[Ready],
+        report: &(impl Fn(Vec<(usize, Outcome)>) + Send + Sync),
+    ) -> Result<(), ChangeUserError> {
+        let mut parts = vec![ready];
+        while let Some(part) = parts.pop() {
+            let inserted = if part.len() < MINIMUM_FOR_COPY {
+                self.insert_few(context, part).await
+            } else {
+                self.copy_all(context, part).await
+            };
+            match inserted {
+                Err(error) if !is_of_one_user(&error) => return Err(error),
+                Err(_) if part.len() < MINIMUM_FOR_COPY => {
+                    for ready in part {
+                        report(vec![(ready.index, self.insert_one(context, ready).await)]);
+                    }
+                }
+                Err(_) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    // The last one is the next one.
+                    parts.extend([second, first]);
+                }
+                Ok(ids) => {
+                    let added = part.iter().zip(ids);
+                    let added = added.map(|(ready, id)| (ready.index, Ok((Imported::Added, id))));
+                    report(added.collect());
+                }
             }
         }
-        let mut outcomes = Vec::with_capacity(ready.len());
-        for Ready { user, hashed } in ready {
-            let inserted = self.writer.insert(context, &user, &hashed, &[]).await;
-            let outcome = inserted.map(|added| (Imported::Added, added.user.user_id));
-            outcomes.push(outcome.map_err(ChangeUserError::from));
-        }
-        Ok(outcomes)
+        Ok(())
+    }
+
+    async fn insert_one(&self, context: ChangeContext<'_>, ready: &Ready) -> Outcome {
+        let Ready { user, hashed, .. } = ready;
+        let added = self.writer.insert(context, user, hashed, &[]).await?;
+        Ok((Imported::Added, added.user.user_id))
     }
 
     async fn insert_few(
@@ -197,7 +212,7 @@ impl BulkImport {
         let ids = assign_ids(&mut connection, ready).await?;
         let mut transaction = connection.begin().await?;
         require_current_actor(&mut transaction, context).await?;
-        for (user_id, Ready { user, hashed }) in ids.iter().copied().zip(ready) {
+        for (user_id, Ready { user, hashed, .. }) in ids.iter().copied().zip(ready) {
             self.writer.write_user(&mut transaction, context, user_id, user).await?;
             self.writer.write_credentials(&mut transaction, context, user_id, hashed).await?;
         }
@@ -214,12 +229,16 @@ impl BulkImport {
         let ids = assign_ids(&mut connection, ready).await?;
         // Not held while thousands of values are sealed.
         connection.release();
-        let mut rows = BulkRows::default();
-        for (user_id, user) in ids.iter().copied().zip(ready) {
-            self.add_rows(&mut rows, context, user_id, user)?;
+        let mut rows = BulkRows::with_capacity(ready.len());
+        for (ids, ready) in ids.chunks(SEALED_AT_ONCE).zip(ready.chunks(SEALED_AT_ONCE)) {
+            for (user_id, user) in ids.iter().copied().zip(ready) {
+                self.add_rows(&mut rows, context, user_id, user)?;
+            }
+            tokio::task::yield_now().await;
         }
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
+        bulk::prefer_indexes(&mut transaction).await?;
         require_current_actor(&mut transaction, context).await?;
         bulk::copy(&mut transaction, rows).await?;
         storage::commit(transaction).await?;
@@ -234,7 +253,7 @@ impl BulkImport {
         user_id: UserId,
         ready: &Ready,
     ) -> Result<(), ChangeUserError> {
-        let Ready { user, hashed } = ready;
+        let Ready { user, hashed, .. } = ready;
         let mut head = UserHead {
             session_epoch: 0,
             login_name: user.login_name.as_str().to_owned(),
@@ -283,6 +302,22 @@ impl BulkImport {
         head.audit_mac = mac;
         Ok(())
     }
+}
+
+/// True for an error that one of several users may have caused, so that the others can be inserted.
+fn is_of_one_user(error: &ChangeUserError) -> bool {
+    matches!(
+        error,
+        ChangeUserError::LoginNameTaken
+            | ChangeUserError::NickNameTaken
+            | ChangeUserError::Invalid(_)
+            | ChangeUserError::Storage(
+                StorageError::Constraint(_)
+                    | StorageError::Busy(_)
+                    | StorageError::Inconsistent { .. }
+                    | StorageError::Refused(_),
+            ),
+    )
 }
 
 /// The id of each user: the imported one, or the next free one.

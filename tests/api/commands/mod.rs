@@ -7,6 +7,7 @@ mod doctor;
 mod field_cases;
 mod hash_families;
 mod import;
+mod import_batches;
 mod import_formats;
 mod import_stopped;
 mod imported_passwords;

@@ -26,6 +26,7 @@ const EXCEPTIONS: &[(&str, Reason)] = &[
     ("attempts::reserve_known_attempt", Reason::OneServer),
     ("audit_list::rows_by_actor", Reason::SeveralShards),
     ("audit_list::rows_by_kind", Reason::SeveralShards),
+    ("bulk::taken_names", Reason::SeveralShards),
     ("chain_heads::count", Reason::SeveralShards),
     ("chain_heads::find", Reason::SeveralShards),
     ("chain_heads::list_after", Reason::SeveralShards),
@@ -77,13 +78,13 @@ const EXCEPTIONS: &[(&str, Reason)] = &[
     ("untrusted_credentials::list_not_sealed_under", Reason::SeveralShards),
     ("user_list::rows_by_id", Reason::SeveralShards),
     ("user_list::rows_by_name", Reason::SeveralShards),
+    ("users::assigned_between", Reason::SeveralShards),
     ("users::assigned_ids", Reason::SeveralShards),
     ("users::find_by_ids", Reason::SeveralShards),
     ("users::find_by_login_name", Reason::OneServer),
     ("users::list_after", Reason::SeveralShards),
     ("users::list_by_ej_user_id", Reason::SeveralShards),
     ("users::list_by_person_id", Reason::SeveralShards),
-    ("users::next_ids", Reason::SeveralShards),
     ("users::taken_names", Reason::SeveralShards),
 ];
 

@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use self::{
     problem::problem_of_line,
     unfinished::Unfinished,
-    writing::{Effect, Outcome, ResultSender, import_batch, run_one},
+    writing::{Effect, Outcome, ResultSender, Results, import_batch, run_one},
 };
 pub(crate) use self::{
     report::{EntryResult, Report},
@@ -42,8 +42,15 @@ const BATCH_PERIOD: Duration = Duration::from_secs(1);
 /// Lines in progress per hashing thread: one is hashed while others are read or written.
 const LINES_PER_THREAD: usize = 4;
 
-/// The most lines in a batch, which is written in one transaction.
-const BATCH: usize = 500;
+/// The most lines in a batch, which is written in one transaction. With more, the work for each batch
+/// is too small a part to save (ADR 82).
+const BATCH: usize = 2_000;
+
+/// The bytes of its lines from which on a batch is written, which bounds the memory.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// The most batches in progress for each hashing thread: one is sealed while another is written.
+const BATCHES_PER_THREAD: usize = 2;
 
 /// What an import needs of the service.
 #[derive(Clone)]
@@ -73,9 +80,11 @@ pub(crate) struct ImportRun<Q> {
     /// Lines and batches in progress. A task fails if the failure affects more than its lines.
     in_progress: JoinSet<Result<(), ChangeUserError>>,
     result_sender: ResultSender,
-    results: mpsc::UnboundedReceiver<(u64, Outcome)>,
+    results: mpsc::UnboundedReceiver<Results>,
     /// Lines with nothing to hash, which are written in batches.
     batch: Vec<(u64, ImportedUser)>,
+    /// The bytes of the lines in the batch.
+    batch_bytes: usize,
     unfinished: Unfinished,
     /// Number of the last entry that was read.
     number: u64,
@@ -95,6 +104,7 @@ impl<Q: Requester> ImportRun<Q> {
             result_sender,
             results,
             batch: Vec::new(),
+            batch_bytes: 0,
             unfinished: Unfinished::default(),
             flushed_at: Instant::now(),
         }
@@ -136,8 +146,8 @@ impl<Q: Requester> ImportRun<Q> {
                 }
                 next = entries.next() => next,
                 // Input from a pipe can be slow; results are reported in the meantime.
-                Some((number, outcome)) = self.results.recv() => {
-                    self.record_outcome(number, outcome, report)?;
+                Some(results) = self.results.recv() => {
+                    self.record_all(results, report)?;
                     report.completed(self.completed())?;
                     continue;
                 }
@@ -177,7 +187,7 @@ impl<Q: Requester> ImportRun<Q> {
         self.unfinished.insert(number, name);
         match content {
             Content::Line(text) => match line::parse(&text, self.importers.credentials.types()) {
-                Ok(user) => self.start(number, user, report).await?,
+                Ok(user) => self.start(number, user, text.len(), report).await?,
                 Err(problem) => self.fail(number, &problem.into(), report)?,
             },
             Content::Invalid(problem) => self.fail(number, &problem, report)?,
@@ -197,11 +207,13 @@ impl<Q: Requester> ImportRun<Q> {
         report.completed(self.completed())
     }
 
-    /// Starts a line when a slot is free and no other line of the same user is in progress.
+    /// Starts a line of that many bytes when a slot is free and no other line of the same user is in
+    /// progress.
     async fn start<R: Report>(
         &mut self,
         number: u64,
         user: ImportedUser,
+        bytes: usize,
         report: &mut R,
     ) -> Result<(), R::Error> {
         if self.unfinished.conflicts_with(&user) {
@@ -217,7 +229,10 @@ impl<Q: Requester> ImportRun<Q> {
         let is_dry_run = self.options.is_dry_run;
         if !is_dry_run && !self.importers.bulk.needs_hash(&user) {
             self.batch.push((number, user));
-            if self.batch.len() >= BATCH {
+            self.batch_bytes += bytes;
+            if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
+                let limit = self.importers.threads * BATCHES_PER_THREAD;
+                while self.in_progress.len() >= limit && self.wait_for_next(report).await? {}
                 self.flush();
             }
             return Ok(());
@@ -230,7 +245,7 @@ impl<Q: Requester> ImportRun<Q> {
         let requester = self.requester.for_next();
         self.in_progress.spawn(async move {
             // Sending fails only after the import has ended.
-            let _ = results.send((number, run_one(&import, &requester, effect, user).await));
+            let _ = results.send(vec![(number, run_one(&import, &requester, effect, user).await)]);
             Ok(())
         });
         Ok(())
@@ -240,6 +255,7 @@ impl<Q: Requester> ImportRun<Q> {
     fn flush(&mut self) {
         self.flushed_at = Instant::now();
         let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
         if !batch.is_empty() {
             let (import, results) = (Arc::clone(&self.importers.bulk), self.result_sender.clone());
             let requester = self.requester.for_next();
@@ -252,9 +268,7 @@ impl<Q: Requester> ImportRun<Q> {
     async fn wait_for_next<R: Report>(&mut self, report: &mut R) -> Result<bool, R::Error> {
         tokio::select! {
             biased;
-            Some((number, outcome)) = self.results.recv() => {
-                self.record_outcome(number, outcome, report)?;
-            }
+            Some(results) = self.results.recv() => self.record_all(results, report)?,
             ended = self.in_progress.join_next() => match ended {
                 None => return Ok(false),
                 Some(ended) => ended.map_err(|_| task_failed())??,
@@ -262,6 +276,17 @@ impl<Q: Requester> ImportRun<Q> {
         }
         report.completed(self.completed())?;
         Ok(true)
+    }
+
+    /// Reports results, which complete their lines. Returns the first failure that ends the import, but
+    /// reports the other results first.
+    fn record_all<R: Report>(&mut self, results: Results, report: &mut R) -> Result<(), R::Error> {
+        let mut recorded = Ok(());
+        for (number, outcome) in results {
+            let outcome = self.record_outcome(number, outcome, report);
+            recorded = recorded.and(outcome);
+        }
+        recorded
     }
 
     /// Reports the result of a line, which completes it. A failure that affects more than this line

@@ -37,9 +37,8 @@ impl Unfinished {
 
     /// True when a started line may be about the same user.
     pub(super) fn conflicts_with(&self, user: &ImportedUser) -> bool {
-        let line_user = LineUser::new(user);
-        self.names.contains(&line_user.canonical_name)
-            || line_user.user_id.is_some_and(|id| self.ids.contains(&id))
+        self.names.contains(user.login_name.canonical())
+            || user.user_id.is_some_and(|id| self.ids.contains(&id.as_i32()))
     }
 
     /// Records the user of a line that is started.

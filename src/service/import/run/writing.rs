@@ -26,8 +26,11 @@ pub(super) enum Effect {
     },
 }
 
-/// Receives the result of each line as soon as it is known.
-pub(super) type ResultSender = mpsc::UnboundedSender<(u64, Outcome)>;
+/// Results with the numbers of their lines.
+pub(super) type Results = Vec<(u64, Outcome)>;
+
+/// Receives the result of each line as soon as it is known, those of a batch together.
+pub(super) type ResultSender = mpsc::UnboundedSender<Results>;
 
 /// Imports or checks a line.
 pub(super) async fn run_one(
@@ -48,7 +51,7 @@ pub(super) async fn run_one(
     }
 }
 
-/// Imports a batch, and sends the result of each line.
+/// Imports a batch, and sends the results of its lines.
 ///
 /// # Errors
 /// When the failure affects more than one line.
@@ -59,12 +62,13 @@ pub(super) async fn import_batch(
     results: &ResultSender,
 ) -> Result<(), ChangeUserError> {
     let (numbers, users): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    let send = |index: usize, outcome: bulk::Outcome| {
-        let outcome = outcome.map(|(imported, user_id)| (imported, Some(user_id)));
-        if let Some(number) = numbers.get(index) {
-            // Sending fails only after the import has ended.
-            let _ = results.send((*number, outcome));
-        }
+    let send = |outcomes: Vec<(usize, bulk::Outcome)>| {
+        let result = |(index, outcome): (usize, bulk::Outcome)| {
+            let outcome = outcome.map(|(imported, user_id)| (imported, Some(user_id)));
+            numbers.get(index).map(|number| (*number, outcome))
+        };
+        // Sending fails only after the import has ended.
+        let _ = results.send(outcomes.into_iter().filter_map(result).collect());
     };
     import.import(requester.change_context(), users, send).await
 }
