@@ -96,7 +96,11 @@ mod tests {
             for (line, is_too_long, is_ended) in expected {
                 let read = read_line(&mut reader, 5).unwrap().unwrap();
                 assert_eq!(read.text.as_slice(), line.as_bytes(), "{capacity}");
-                assert_eq!((read.is_too_long, read.is_ended), (is_too_long, is_ended), "{capacity}");
+                assert_eq!(
+                    (read.is_too_long, read.is_ended),
+                    (is_too_long, is_ended),
+                    "{capacity}"
+                );
             }
             assert!(read_line(&mut reader, 5).unwrap().is_none(), "{capacity}");
         }
