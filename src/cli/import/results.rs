@@ -29,8 +29,7 @@ pub(super) struct Results {
     failed: u64,
     skipped: u64,
     dropped: DroppedNames,
-    /// Results that are not printed yet: printing each one alone takes longer than everything else
-    /// about it.
+    /// Results that are not printed yet: each printing is a system call.
     unprinted: Vec<u8>,
     /// True when results could not be printed.
     is_incomplete: bool,
@@ -40,19 +39,19 @@ pub(super) struct Results {
 #[derive(Default, Serialize)]
 struct ResultLine<'result> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    entry: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'result str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'result str>,
+    entry: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'result str>,
+    name: Option<&'result str>,
     result: &'static str,
     /// `Some(null)`: a user to be added, who has no id yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'result str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'result str>,
 }
 
 impl Results {
