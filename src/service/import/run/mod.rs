@@ -1,21 +1,19 @@
 //! Imports entries: parses, hashes and writes them, several at a time, and reports the result of each.
 //! Clear-text values are hashed on all threads, and lines with nothing to hash are written in batches.
 
+mod batch;
 mod problem;
 mod report;
 mod requester;
 mod unfinished;
 mod writing;
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{pin::Pin, sync::Arc};
 
 use tokio::{sync::mpsc, task::JoinSet};
 
 use self::{
+    batch::Batch,
     problem::problem_of_line,
     unfinished::Unfinished,
     writing::{Effect, Outcome, ResultSender, Results, import_batch, run_one},
@@ -36,18 +34,8 @@ use super::{
 };
 use crate::service::{credentials::saving::Credentials, errors::ChangeUserError};
 
-/// The longest time that a line waits in a batch.
-const BATCH_PERIOD: Duration = Duration::from_secs(1);
-
 /// Lines in progress per hashing thread: one is hashed while others are read or written.
 const LINES_PER_THREAD: usize = 4;
-
-/// The most lines in a batch, which is written in one transaction. With more, the work for each batch
-/// is too small a part to save (ADR 82).
-const BATCH: usize = 2_000;
-
-/// The bytes of its lines from which on a batch is written, which bounds the memory.
-const BATCH_BYTES: usize = 1024 * 1024;
 
 /// The most batches in progress for each hashing thread: one is sealed while another is written.
 const BATCHES_PER_THREAD: usize = 2;
@@ -82,13 +70,10 @@ pub(crate) struct ImportRun<Q> {
     result_sender: ResultSender,
     results: mpsc::UnboundedReceiver<Results>,
     /// Lines with nothing to hash, which are written in batches.
-    batch: Vec<(u64, ImportedUser)>,
-    /// The bytes of the lines in the batch.
-    batch_bytes: usize,
+    batch: Batch,
     unfinished: Unfinished,
     /// Number of the last entry that was read.
     number: u64,
-    flushed_at: Instant,
 }
 
 impl<Q: Requester> ImportRun<Q> {
@@ -103,10 +88,8 @@ impl<Q: Requester> ImportRun<Q> {
             in_progress: JoinSet::new(),
             result_sender,
             results,
-            batch: Vec::new(),
-            batch_bytes: 0,
+            batch: Batch::new(),
             unfinished: Unfinished::default(),
-            flushed_at: Instant::now(),
         }
     }
 
@@ -151,7 +134,7 @@ impl<Q: Requester> ImportRun<Q> {
                     report.completed(self.completed())?;
                     continue;
                 }
-                () = tokio::time::sleep(BATCH_PERIOD), if !self.batch.is_empty() => {
+                () = tokio::time::sleep(batch::PERIOD), if !self.batch.is_empty() => {
                     self.flush();
                     continue;
                 }
@@ -200,7 +183,7 @@ impl<Q: Requester> ImportRun<Q> {
             Content::None => self.unfinished.finish(number),
         }
         report.read(number, position);
-        if self.flushed_at.elapsed() >= BATCH_PERIOD {
+        if self.batch.is_due() {
             // Lines that wait in the batch would keep `completed` from advancing.
             self.flush();
         }
@@ -228,9 +211,8 @@ impl<Q: Requester> ImportRun<Q> {
         self.unfinished.start(number, &user);
         let is_dry_run = self.options.is_dry_run;
         if !is_dry_run && !self.importers.bulk.needs_hash(&user) {
-            self.batch.push((number, user));
-            self.batch_bytes += bytes;
-            if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
+            self.batch.push(number, user, bytes);
+            if self.batch.is_full() {
                 let limit = self.importers.threads * BATCHES_PER_THREAD;
                 while self.in_progress.len() >= limit && self.wait_for_next(report).await? {}
                 self.flush();
@@ -253,9 +235,7 @@ impl<Q: Requester> ImportRun<Q> {
 
     /// Starts writing the batch.
     fn flush(&mut self) {
-        self.flushed_at = Instant::now();
-        let batch = std::mem::take(&mut self.batch);
-        self.batch_bytes = 0;
+        let batch = self.batch.take();
         if !batch.is_empty() {
             let (import, results) = (Arc::clone(&self.importers.bulk), self.result_sender.clone());
             let requester = self.requester.for_next();
