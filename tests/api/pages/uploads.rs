@@ -160,10 +160,11 @@ async fn a_slow_upload_does_not_stop_others(pool: PgPool) {
     let sent = send(&mut other, "import", "{\"login_name\":\"quick\"}\n").await;
     wait_for_end(&mut other, &sent).await;
     assert_eq!(users_named(&app, "quick").await, 1);
-    // The number of files in memory is bounded.
-    let fields = fields_of_form(&mut browser, "import").await;
-    slow.push(begin(&browser, &app.url, &fields).await);
+    // The number of files in memory is bounded. A file of the loop may take the last place before the
+    // slow one, which is then refused.
     let full = loop {
+        let fields = fields_of_form(&mut browser, "import").await;
+        slow.push(begin(&browser, &app.url, &fields).await);
         let answer = send(&mut other, "check", "{\"login_name\":\"quick\"}\n").await;
         if answer.status != 303 {
             break answer;
