@@ -184,7 +184,8 @@ impl Panel {
             );
         }
         for (size, number) in (0..).zip(connections) {
-            let text = if size == 0 { format!("{number} connections") } else { number.to_string() };
+            let text =
+                if size == 0 { format!("connections: {number}") } else { number.to_string() };
             let _ = writeln!(
                 svg,
                 "<text class=\"small\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.0}\">{text}</text>",
