@@ -19,6 +19,8 @@
 
 #[path = "../tests/load/load.rs"]
 mod load;
+#[path = "../tests/api/support/ports.rs"]
+mod ports;
 #[path = "../tests/load/process.rs"]
 mod process;
 #[path = "../tests/api/support/server.rs"]
@@ -30,7 +32,7 @@ mod tls;
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command},
     sync::Arc,
@@ -38,6 +40,7 @@ use std::{
 };
 
 use load::{Connection, count, request};
+use ports::free_port;
 use process::precise_cpu_seconds;
 use service::Installation;
 use tls::{ServerCertificate, connect};
@@ -188,7 +191,8 @@ struct Nginx {
 
 impl Nginx {
     fn start(folder: &Path, certificate: &ServerCertificate) -> Self {
-        let [plain, secure] = [free_address(), free_address()];
+        let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let [plain, secure] = [address(), address()];
         let configuration = folder.join("nginx.conf");
         let text = format!(
             "worker_processes 1; daemon off; user root; pid {folder}/nginx.pid;
@@ -229,9 +233,4 @@ impl Drop for Nginx {
         let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         let _ = self.child.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address")
 }

@@ -36,12 +36,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from ports import free_ports, is_free
 
 ROOT = Path(__file__).resolve().parents[2]
 MODES = ("dev", "database", "commands", "serve", "shell")
@@ -172,28 +173,12 @@ class Document:
             yield numbers, text
 
 
-def is_free(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def replaced_ports(document):
     """Each port that is in use, and the one that replaces it."""
     taken = [port for port in PORTS if not is_free(port)]
     if taken and document.name == "README.md":
         raise Failure(f"README.md: port {taken[0]} is in use; stop the program that listens there")
-    return {port: free_port() for port in taken}
+    return dict(zip(taken, free_ports()))
 
 
 class Run:

@@ -2,8 +2,7 @@
 # noted for documents.py, which stops it. Source it.
 
 openbao_folder=$(mktemp -d "$RUNNER/openbao.XXXXXX")
-openbao_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-openbao_cluster_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+read -r openbao_port openbao_cluster_port < <(python3 "$(dirname "${BASH_SOURCE[0]}")/ports.py" 2)
 mkdir "$openbao_folder/data"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
     -keyout "$openbao_folder/key.pem" -out "$openbao_folder/certificate.pem" -config <(cat <<'CONFIG'

@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+from ports import free_ports
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 STYLE = b"/assets/keeper.css"
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -82,15 +84,9 @@ def configuration(folder: pathlib.Path, upstream: str, port: int) -> str:
     return text.replace("    server {", f"    upstream keeper {{ server {upstream}; keepalive 4; }}\n    server {{", 1)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def main(url: str) -> int:
     upstream = url.removeprefix("http://").split("/")[0]
-    port = free_port()
+    port = next(free_ports())
     style = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % STYLE
     failures = 0
     with tempfile.TemporaryDirectory() as name:

@@ -22,8 +22,8 @@ use crate::{
     mail::with_form,
     soap,
     support::{
-        Credentials, MAIL_LOGIN, MAIL_PASSWORD, MailServer, Server, client_builder, keeper,
-        run_with_input, started,
+        Credentials, MAIL_LOGIN, MAIL_PASSWORD, MailServer, Server, client_builder, free_address,
+        keeper, run_with_input, started,
     },
 };
 
@@ -594,10 +594,10 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     assert!(added.contains("1000"), "{added}");
     let mut number = 0;
     installation.run(&["user", "add", "paul", "--id", "278"], &secret(&mut number));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let operations = free_address();
     let mail_server = MailServer::start();
     let mut serve = keeper(&["serve"]);
-    serve.envs(installation.variables()).env("KEEPER__OPERATIONS__LISTEN", port.to_string());
+    serve.envs(installation.variables()).env("KEEPER__OPERATIONS__LISTEN", &operations);
     serve.envs(mail_server.variables());
     installation.run(&["user", "add", "mailed@example.com", "--id", "500"], &secret(&mut number));
     let server = Server::start(serve).unwrap();
@@ -612,7 +612,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let token = use_link(&mut recorder, &administrator, &mail_server).await;
     import_in_the_browser(&mut recorder, password).await;
     call_every_route(&mut recorder, &administrator).await;
-    let metrics = client.get(format!("http://{port}/metrics")).send().await.unwrap();
+    let metrics = client.get(format!("http://{operations}/metrics")).send().await.unwrap();
     assert_no_secret("the metrics", metrics.text().await.unwrap().as_bytes());
     // Close all connections, because an open one keeps its last request, and give work that is
     // deferred to an idle moment the time to run.

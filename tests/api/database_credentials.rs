@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::{
     Credentials, DatabaseContainer, DatabaseProxy, Instance, PLAIN, PRINCIPAL, PrivateServer,
-    TestApp, compose::Compose, free_port, keeper, run_successfully, run_with_input,
+    TestApp, compose::Compose, free_address, keeper, run_successfully, run_with_input,
 };
 
 const PASSWORD_FAILED: &str = r#"keeper_reload_failed{setting="database.password_file"}"#;
@@ -194,7 +194,7 @@ async fn certificates_of_the_database_url_are_read_again() {
     let keyring = folder.path().join("keyring.json");
     run_with_input(keeper(&["keys", "generate", "--file", keyring.to_str().unwrap()]), "")
         .assert_success();
-    let operations = format!("127.0.0.1:{}", free_port());
+    let operations = free_address();
     let command = |arguments: &[&str], role: &str, password: &str| {
         let (port, root) = (database.port, root.display());
         let query = format!("sslmode=verify-full&sslrootcert={root}");

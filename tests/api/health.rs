@@ -2,12 +2,11 @@
 
 use sqlx::PgPool;
 
-use crate::support::{Server, TestApp, free_port, keeper};
+use crate::support::{Server, TestApp, free_address, keeper};
 
 #[sqlx::test]
 async fn health_routes_exist_only_on_the_operations_listener(pool: PgPool) {
-    let port = free_port();
-    let address = format!("127.0.0.1:{port}");
+    let address = free_address();
     let app = TestApp::spawn_with(pool, &[("KEEPER__OPERATIONS__LISTEN", &address)], "").await;
     for (path, body) in [("live", "live\n"), ("ready", "ready\n")] {
         let answer =
@@ -22,7 +21,7 @@ async fn health_routes_exist_only_on_the_operations_listener(pool: PgPool) {
 
 #[sqlx::test]
 async fn a_missing_migration_is_not_ready_but_a_newer_one_is_tolerated(pool: PgPool) {
-    let address = format!("127.0.0.1:{}", free_port());
+    let address = free_address();
     let app = TestApp::spawn_with(pool, &[("KEEPER__OPERATIONS__LISTEN", &address)], "").await;
     sqlx::raw_sql(
         "INSERT INTO _sqlx_migrations
@@ -44,14 +43,14 @@ async fn a_missing_migration_is_not_ready_but_a_newer_one_is_tolerated(pool: PgP
 #[sqlx::test]
 async fn the_health_command_fails_when_no_server_answers(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let url = format!("http://127.0.0.1:{}", free_port());
+    let url = format!("http://{}", free_address());
     let finished = app.command(&["health", "--url", &url], "");
     assert_eq!(finished.code, 1, "{finished:?}");
 }
 
 #[sqlx::test]
 async fn a_stopping_instance_is_not_ready_but_answers_in_its_grace_period(pool: PgPool) {
-    let address = format!("127.0.0.1:{}", free_port());
+    let address = free_address();
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").assert_success();
     let mut command = keeper(&["serve"]);

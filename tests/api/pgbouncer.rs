@@ -46,7 +46,7 @@ async fn assert_works(app: &TestApp) {
 
 #[sqlx::test]
 async fn session_mode_works_with_the_configuration_of_the_guide(pool: PgPool) {
-    let pooler = PgBouncer::start(&installed_pgbouncer(), "session", &pool).await;
+    let pooler = PgBouncer::start(&installed_pgbouncer(), "session", &pool);
     let url = [("KEEPER__DATABASE__URL", pooler.url.as_str())];
     let app = TestApp::spawn_with(pool, &[&url[..], &TIMEOUTS].concat(), "").await;
     assert_works(&app).await;
@@ -61,7 +61,7 @@ async fn session_mode_works_with_the_configuration_of_the_guide(pool: PgPool) {
 #[sqlx::test]
 async fn transaction_mode_without_prepared_statements_is_refused_at_the_start(pool: PgPool) {
     let app = TestApp::spawn(pool.clone()).await;
-    let pooler = PgBouncer::start(&installed_pgbouncer(), "transaction", &pool).await;
+    let pooler = PgBouncer::start(&installed_pgbouncer(), "transaction", &pool);
     for (command, transaction_pooling) in
         [("serve", "false"), ("serve", "true"), ("migrate", "false")]
     {
@@ -78,7 +78,7 @@ async fn transaction_mode_without_prepared_statements_is_refused_at_the_start(po
 #[tokio::test]
 async fn transaction_mode_works_with_the_timeouts_of_the_role() {
     let postgres = PrivateServer::start().await;
-    let pooler = PgBouncer::start(&newer_pgbouncer(), "transaction", &postgres.pool).await;
+    let pooler = PgBouncer::start(&newer_pgbouncer(), "transaction", &postgres.pool);
     let pooling = [
         ("KEEPER__DATABASE__URL", pooler.url.as_str()),
         ("KEEPER__DATABASE__TRANSACTION_POOLING", "true"),

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 use crate::support::{
-    DatabaseProxy, Instance, PRINCIPAL, TestApp, free_port, keeper, run_with_input,
+    DatabaseProxy, Instance, PRINCIPAL, TestApp, free_address, keeper, run_with_input,
 };
 
 /// The account and the group of the service in these tests. No user and no group has these ids.
@@ -203,7 +203,7 @@ async fn a_swapped_volume_is_read_again_by_a_service_without_root(pool: PgPool) 
     // The settings file of the test is in a folder of this account.
     let settings = platform.folder.path().join("settings.toml");
     fs::write(&settings, "").unwrap();
-    let operations = format!("127.0.0.1:{}", free_port());
+    let operations = free_address();
     app.command(&["migrate"], "").assert_success();
     let mut command = platform.command(&GROUP.to_string(), &["serve"]);
     command

@@ -11,7 +11,8 @@ use crate::{
     hash_families::{FAMILIES, Family, import_lines},
     soap,
     support::{
-        Answer, Credentials, PRINCIPAL, RETIRED, Server, Slapd, TestApp, is_distributed, keeper,
+        Answer, Credentials, PRINCIPAL, RETIRED, Server, Slapd, TestApp, free_address,
+        is_distributed, keeper,
     },
 };
 
@@ -163,14 +164,14 @@ struct Observed<'app> {
 
 impl<'app> Observed<'app> {
     async fn start(app: &'app TestApp, transport: Transport) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let operations = free_address();
         let mut command = keeper(&["serve"]);
         command
             .envs(app.variables())
-            .env("KEEPER__OPERATIONS__LISTEN", port.to_string())
+            .env("KEEPER__OPERATIONS__LISTEN", &operations)
             .env("KEEPER__LOG__LEVEL", "info,sqlx=debug");
         let server = Server::start(command).unwrap();
-        let operations = format!("http://{port}");
+        let operations = format!("http://{operations}");
         // Exclude background work at the start, and the memory pages that the first request
         // touches.
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;

@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a test panics on the first failure, prints its results and queries the database"
@@ -26,6 +27,9 @@ mod load;
 mod maintenance;
 #[path = "../load/packet_loss.rs"]
 mod packet_loss;
+#[path = "../api/support/ports.rs"]
+#[expect(dead_code, reason = "the processes are told their ports, not addresses")]
+mod ports;
 mod postgres;
 mod proxy;
 mod random;

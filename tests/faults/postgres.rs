@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 
-use crate::disk::Disk;
+use crate::{disk::Disk, ports::free_port};
 
 /// The limit of connections, low enough to exhaust.
 const MAXIMUM_CONNECTIONS: u32 = 60;
@@ -100,8 +100,7 @@ impl Postgres {
         let rules =
             "host all service 127.0.0.1/32 scram-sha-256\nhost all owner 127.0.0.1/32 trust\n";
         fs::write(data.join("pg_hba.conf"), rules).expect("the rules");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
-        let port = port.expect("its address").port();
+        let port = free_port();
         let own = format!("{SETTINGS}port = {port}\nmax_connections = {MAXIMUM_CONNECTIONS}\n");
         let conf = data.join("postgresql.conf");
         let text = fs::read_to_string(&conf).expect("the settings") + &own;

@@ -4,13 +4,16 @@ use std::{
     fs,
     fs::Permissions,
     io::Write,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use crate::postgres::{Postgres, SERVICE_PASSWORD};
+use crate::{
+    ports::free_port,
+    postgres::{Postgres, SERVICE_PASSWORD},
+};
 
 /// The number of instances.
 pub(crate) const INSTANCES: usize = 3;
@@ -101,7 +104,8 @@ pub(crate) struct Instance {
 impl Instance {
     pub(crate) fn start(installation: &Installation, number: usize) -> Self {
         let log = installation.folder.join(format!("instance{number}.log"));
-        let (address, operations) = (free_address(), free_address());
+        let address = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let (address, operations) = (address(), address());
         let process = spawn(installation, number, [address, operations], &log);
         Self { number, address, operations, log, process }
     }
@@ -132,11 +136,6 @@ impl Drop for Instance {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address")
 }
 
 fn spawn(

@@ -11,11 +11,7 @@ use std::{
 use reqwest::{Client, redirect::Policy};
 use rustix::process::Signal;
 
-use crate::{
-    server::{Server, free_address},
-    service::Installation,
-    tls::ServerCertificate,
-};
+use crate::{ports::free_address, server::Server, service::Installation, tls::ServerCertificate};
 
 /// How long a test waits for something that takes a few seconds: longer than on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);

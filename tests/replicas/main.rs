@@ -18,6 +18,8 @@ mod cluster;
 mod limits;
 #[path = "../load/load.rs"]
 mod load;
+#[path = "../api/support/ports.rs"]
+mod ports;
 #[path = "../load/random.rs"]
 mod random;
 mod rolling;

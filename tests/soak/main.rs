@@ -23,6 +23,8 @@ mod load;
 mod plot;
 #[path = "../load/plot_theme.rs"]
 mod plot_theme;
+#[path = "../api/support/ports.rs"]
+mod ports;
 #[path = "../load/process.rs"]
 mod process;
 #[path = "../load/random.rs"]
@@ -51,9 +53,9 @@ use std::{
 
 use faults::{Certificates, Faults};
 use futures_util::future::join_all;
+use ports::free_address;
 use rustix::process::Signal;
 use samples::Sample;
-use server::free_address;
 use service::Installation;
 use sqlx::PgConnection;
 use traffic::{CLIENTS, Caller, Service, TARGETS, Tally};

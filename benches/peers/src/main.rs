@@ -26,6 +26,8 @@ mod peer;
 mod plot;
 #[path = "../../../tests/load/plot_theme.rs"]
 mod plot_theme;
+#[path = "../../../tests/api/support/ports.rs"]
+mod ports;
 #[path = "../../../tests/load/process.rs"]
 mod process;
 #[path = "../../../tests/load/random.rs"]

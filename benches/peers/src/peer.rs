@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::{keeper::Database, server::free_address};
+use crate::{keeper::Database, ports::free_address};
 
 /// The time for the start of a server, and for its end.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, Permissions},
-    net::TcpListener,
     os::unix::{
         fs::{PermissionsExt, chown},
         process::CommandExt,
@@ -15,7 +14,10 @@ use std::{
 use nix::unistd::{Uid, User};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::compose::{Compose, with_local_paths};
+use super::{
+    compose::{Compose, with_local_paths},
+    free_port,
+};
 
 /// A private PostgreSQL server that stops when it is dropped.
 pub(crate) struct DatabaseContainer {
@@ -57,7 +59,7 @@ impl DatabaseContainer {
         run_successfully(
             initdb.args(["--encoding=UTF8", "--no-locale", "--no-sync", "--pgdata"]).arg(&data),
         );
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let arguments = service.texts("command");
         assert_eq!(arguments[0], "postgres");
         let log = fs::File::create(folder.join("log")).unwrap();

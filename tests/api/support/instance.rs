@@ -1,11 +1,14 @@
 //! A `serve` process, with requests to its two listeners.
 
-use std::{net::TcpListener, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::{Answer, Credentials, SAVE, Server, TICKETS, TOKEN, TestApp, client_builder, keeper};
+use super::{
+    Answer, Credentials, SAVE, Server, TICKETS, TOKEN, TestApp, client_builder, free_address,
+    keeper,
+};
 
 /// A running `serve`.
 pub(crate) struct Instance {
@@ -19,7 +22,7 @@ impl Instance {
     /// precedence.
     pub(crate) fn start(app: &TestApp, variables: &[(&str, &str)]) -> Self {
         app.command(&["migrate"], "").assert_success();
-        let operations = format!("127.0.0.1:{}", free_port());
+        let operations = free_address();
         let mut command = keeper(&["serve"]);
         command
             .envs(app.variables())
@@ -126,9 +129,4 @@ impl Instance {
         assert!(ended_well, "{log}");
         log
     }
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

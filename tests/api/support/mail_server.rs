@@ -5,14 +5,14 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Child, Command},
+    time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{TestAuthority, free_port, replace};
+use super::{TestAuthority, free_port, replace, wait_until_listening};
 
 /// The name in the certificate of the server.
 const HOST: &str = "localhost";
@@ -42,19 +42,7 @@ impl MailServer {
         }
         let ports = [free_port(), free_port(), free_port()];
         let process = run(folder.path(), ports);
-        let server = Self { folder, authority, process, ports };
-        server.wait();
-        server
-    }
-
-    fn wait(&self) {
-        let end = Instant::now() + Duration::from_secs(30);
-        for port in self.ports {
-            while TcpStream::connect((HOST, port)).is_err() {
-                assert!(Instant::now() < end, "timed out waiting for the mail server");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
+        Self { folder, authority, process, ports }
     }
 
     /// Stops the server.
@@ -66,7 +54,6 @@ impl MailServer {
     /// Starts the server again, on the same ports.
     pub(crate) fn restart(&mut self) {
         self.process = run(self.folder.path(), self.ports);
-        self.wait();
     }
 
     /// Replaces the certificate by an expired one; the server reads it at its next start.
@@ -151,13 +138,14 @@ fn run(folder: &Path, ports: [u16; 3]) -> Child {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let python = target.join("test-tools/bin/python");
     assert!(python.exists(), "aiosmtpd not found; run `script/setup checks`");
-    Command::new(python)
+    let mut server = Command::new(python)
         .arg("tests/api/support/mail_server.py")
         .arg(folder)
         .args(ports.map(|port| port.to_string()))
-        .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    wait_until_listening("the mail server", &mut server, &ports);
+    server
 }
 
 /// Starts a server on loopback that answers each connection with this function.

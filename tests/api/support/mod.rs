@@ -23,6 +23,7 @@ mod open_bao;
 #[expect(dead_code, reason = "no test ends a loss")]
 mod packet_loss;
 mod pgbouncer;
+mod ports;
 mod private_server;
 mod raw_directory;
 mod server;
@@ -39,18 +40,19 @@ pub(crate) use self::{
     credentials::Credentials,
     database_container::{DatabaseContainer, run_successfully},
     database_proxy::DatabaseProxy,
-    instance::{Instance, free_port},
+    instance::Instance,
     issuer::TestIssuer,
     key_server::KeyServer,
     mail_server::{MAIL_LOGIN, MAIL_PASSWORD, MailServer, converse, raw_mail_server},
     old_system::{OldSystem, Reply, http_reply, late, old_password, verify_by_name},
     open_bao::OpenBao,
     pgbouncer::{PgBouncer, installed_pgbouncer, newer_pgbouncer, role_timeouts},
+    ports::{free_address, free_port, wait_until_listening},
     private_server::PrivateServer,
     raw_directory::{
         BIND, EXTENDED, RawDirectory, SEARCH, done, element, entry, message, page_done, result,
     },
-    server::{Server, free_address, started},
+    server::{Server, started},
     slapd::{BIND_PASSWORD, Slapd},
     soft_hsm::{PIN, SoftHsm},
     standby::Standby,

@@ -144,10 +144,12 @@ impl OpenBao {
         self.unseal().await;
     }
 
-    async fn wait_until_answering(&self) {
+    async fn wait_until_answering(&mut self) {
         let until = Instant::now() + Duration::from_secs(30);
         let url = format!("{}/v1/sys/seal-status", self.address);
         while self.client.get(&url).send().await.is_err() {
+            let status = self.process.try_wait().unwrap();
+            assert!(status.is_none(), "OpenBao stopped: {status:?}");
             assert!(Instant::now() < until, "OpenBao does not answer after 30 s");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -2,19 +2,17 @@
 
 use std::{
     fs,
-    net::TcpStream,
     os::unix::{
         fs::{MetadataExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
 };
 
 use sqlx::PgPool;
 
-use super::{SERVICE_ROLE, free_port};
+use super::{SERVICE_ROLE, free_port, wait_until_listening};
 
 const GUIDE: &str = include_str!("../../../docs/how-to/use-pgbouncer.md");
 
@@ -43,7 +41,7 @@ pub(crate) struct PgBouncer {
 
 impl PgBouncer {
     /// Starts a PgBouncer with the guide's configuration of a mode.
-    pub(crate) async fn start(program: &Path, mode: &str, pool: &PgPool) -> Self {
+    pub(crate) fn start(program: &Path, mode: &str, pool: &PgPool) -> Self {
         let options = pool.connect_options();
         let (database, port) = (options.get_database().unwrap(), options.get_port());
         let socket = options.get_socket().map(PathBuf::as_path);
@@ -81,13 +79,10 @@ impl PgBouncer {
             }
             command.uid(uid).gid(gid);
         }
-        let process = command.spawn().unwrap();
+        let mut process = command.spawn().unwrap();
+        wait_until_listening("PgBouncer", &mut process, &[own_port]);
         let url = format!("postgres://{SERVICE_ROLE}:{PASSWORD}@127.0.0.1:{own_port}/keeper");
-        let started = Self { process, _folder: folder, url };
-        while TcpStream::connect(("127.0.0.1", own_port)).is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        started
+        Self { process, _folder: folder, url }
     }
 }
 

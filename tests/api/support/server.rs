@@ -70,12 +70,6 @@ impl Server {
     }
 }
 
-/// A loopback address whose port is free.
-pub(crate) fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 /// The log line that `serve` writes when it has started.
 pub(crate) fn started(log: &str) -> Value {
     let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

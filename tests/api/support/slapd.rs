@@ -2,16 +2,14 @@
 
 use std::{
     fs,
-    net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Child, Command},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{TestAuthority, free_port, replace, run_successfully};
+use super::{TestAuthority, free_port, replace, run_successfully, wait_until_listening};
 
 /// The server of Debian's package `slapd`, which `script/setup checks` installs.
 const PROGRAM: &str = "/usr/sbin/slapd";
@@ -48,19 +46,7 @@ impl Slapd {
         add(folder.path(), "1", &format!("{BASE}{entries}"));
         let (port, tls_port) = (free_port(), free_port());
         let process = run(folder.path(), port, tls_port);
-        let server = Self { folder, authority, process, port, tls_port };
-        server.wait();
-        server
-    }
-
-    fn wait(&self) {
-        let end = Instant::now() + Duration::from_secs(20);
-        for port in [self.port, self.tls_port] {
-            while TcpStream::connect((HOST, port)).is_err() {
-                assert!(Instant::now() < end, "timed out waiting for slapd");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
+        Self { folder, authority, process, port, tls_port }
     }
 
     /// Stops the server.
@@ -82,7 +68,6 @@ impl Slapd {
     /// Starts the server again, on the same ports.
     pub(crate) fn restart(&mut self) {
         self.process = run(self.folder.path(), self.port, self.tls_port);
-        self.wait();
     }
 
     /// Stops the server, changes entries, and starts it again.
@@ -152,12 +137,13 @@ impl Drop for Slapd {
 /// Runs the server in the foreground, without a system service.
 fn run(folder: &Path, port: u16, tls_port: u16) -> Child {
     let addresses = format!("ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}");
-    Command::new(PROGRAM)
+    let mut server = Command::new(PROGRAM)
         .args(["-d", "0", "-h", &addresses, "-F"])
         .arg(folder.join("slapd.d"))
-        .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    wait_until_listening("slapd", &mut server, &[port, tls_port]);
+    server
 }
 
 /// Adds entries to a database of a server that does not run.
