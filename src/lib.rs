@@ -64,7 +64,7 @@ pub mod fuzz_support {
 
 pub use cli::run;
 pub use configuration::{Problem, Problems, Settings};
-pub use http::{Access, RouteDescription, describe_routes};
+pub use http::{Access, Effect, RouteDescription, describe_routes};
 pub use startup::{
     Application, InitialUser, StartError, connect, generate_keyring, grant_roles, start_log,
 };

@@ -4,12 +4,14 @@ use std::{
     backtrace::Backtrace,
     io::{self, IsTerminal, Write},
     panic,
+    sync::OnceLock,
 };
 
 use tokio::task::JoinError;
 use tracing::Subscriber;
 use tracing_subscriber::{
-    Layer, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
+    util::SubscriberInitExt,
 };
 
 use crate::{
@@ -33,21 +35,45 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), BadFilter> {
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
+    let (filter, handle) = reload::Layer::new(filter_of(filter, is_text));
     let registry = tracing_subscriber::registry();
     let started = if is_text {
         let text = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
         // `audit verify --anchors` parses anchors from JSON.
         registry
-            .with(text.with_filter(log_filter::without_anchors(filter)))
+            .with(text.with_filter(filter))
             .with(json().with_filter(log_filter::only_anchors()))
             .try_init()
     } else {
         registry.with(filter).with(json()).try_init()
     };
-    if started.is_err() {
+    if started.is_ok() {
+        let _ = FILTER.set(RunningFilter { handle, is_text });
+    } else {
         tracing::debug!("logging was already started");
     }
     Ok(())
+}
+
+/// The filter of the log of this process.
+static FILTER: OnceLock<RunningFilter> = OnceLock::new();
+
+struct RunningFilter {
+    handle: reload::Handle<Targets, Registry>,
+    is_text: bool,
+}
+
+/// Replaces the filter of the log. Without effect before [`start`].
+pub(crate) fn replace_filter(filter: Targets) {
+    if let Some(RunningFilter { handle, is_text }) = FILTER.get() {
+        // Fails only after a panic of another thread that replaced the filter.
+        let _ = handle.reload(filter_of(filter, *is_text));
+    }
+}
+
+/// The filter of the layer that writes everything; text has another layer for anchors.
+fn filter_of(filter: Targets, is_text: bool) -> Targets {
+    if is_text { log_filter::without_anchors(filter) } else { filter }
 }
 
 /// The format of one JSON object per line.

@@ -28,6 +28,7 @@ error-key-unavailable = En nødvendig nøgle er ikke tilgængelig. Prøv igen se
 error-directory-unavailable = Kataloget er ikke tilgængeligt. Prøv igen senere.
 error-old-system-unavailable = Det system, som din adgangskode flyttes fra, er ikke tilgængeligt. Prøv igen senere.
 error-shutting-down = Tjenesten er ved at lukke ned. Prøv igen senere.
+error-read-only = Tjenesten er skrivebeskyttet under vedligeholdelse. Login virker; prøv ændringen igen senere.
 error-outcome-unknown = Det er ukendt, om ændringen blev gemt. Du kan gentage anmodningen.
 error-internal = Der opstod en fejl.
 
@@ -204,6 +205,8 @@ page-error-id = Anmodningens nummer:
 page-error-forbidden = Adgang nægtet
 page-error-not-found = Siden findes ikke
 page-error-busy = Prøv igen om lidt
+page-error-maintenance = Vedligeholdelse
+page-read-only = Tjenesten er skrivebeskyttet under vedligeholdelse. Du kan logge ind og se alt; ændringer afvises.
 page-error-internal = Der er sket en fejl
 page-error-request = Anmodningen blev afvist
 page-show-password = Vis adgangskoden

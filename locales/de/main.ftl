@@ -28,6 +28,7 @@ error-key-unavailable = Ein benötigter Schlüssel ist nicht verfügbar. Versuch
 error-directory-unavailable = Das Verzeichnis ist nicht verfügbar. Versuchen Sie es später erneut.
 error-old-system-unavailable = Das System, aus dem Ihr Passwort übernommen wird, ist nicht verfügbar. Versuchen Sie es später erneut.
 error-shutting-down = Der Dienst wird gerade beendet. Versuchen Sie es später erneut.
+error-read-only = Der Dienst ist während einer Wartung schreibgeschützt. Anmeldungen funktionieren; versuchen Sie die Änderung später noch einmal.
 error-outcome-unknown = Es ist unbekannt, ob die Änderung gespeichert wurde. Sie können die Anfrage wiederholen.
 error-internal = Es ist ein Fehler aufgetreten.
 
@@ -204,6 +205,8 @@ page-error-id = Kennung der Anfrage:
 page-error-forbidden = Zugriff verweigert
 page-error-not-found = Seite nicht gefunden
 page-error-busy = Bitte gleich noch einmal versuchen
+page-error-maintenance = Wartung
+page-read-only = Der Dienst ist während einer Wartung schreibgeschützt. Sie können sich anmelden und alles ansehen; Änderungen werden abgelehnt.
 page-error-internal = Ein Fehler ist aufgetreten
 page-error-request = Die Anfrage wurde abgelehnt
 page-show-password = Passwort anzeigen

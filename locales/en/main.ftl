@@ -31,6 +31,7 @@ error-key-unavailable = A required key is unavailable. Try again later.
 error-directory-unavailable = The directory is unavailable. Try again later.
 error-old-system-unavailable = The system that your password moves from is unavailable. Try again later.
 error-shutting-down = The service is shutting down. Try again later.
+error-read-only = The service is read-only during maintenance. Logins work; try the change again later.
 error-outcome-unknown = It is unknown whether the change was saved. You can repeat the request.
 error-internal = An error has occurred.
 
@@ -207,6 +208,8 @@ page-error-id = Request id:
 page-error-forbidden = Permission denied
 page-error-not-found = Page not found
 page-error-busy = Try again in a moment
+page-error-maintenance = Maintenance
+page-read-only = The service is read-only during maintenance. You can sign in and look at everything; changes are refused.
 page-error-internal = Something went wrong
 page-error-request = The request was refused
 page-show-password = Show password

@@ -28,6 +28,7 @@ error-key-unavailable = En nødvendig nøkkel er utilgjengelig. Prøv igjen sene
 error-directory-unavailable = Katalogen er utilgjengelig. Prøv igjen senere.
 error-old-system-unavailable = Systemet som passordet ditt flyttes fra, er utilgjengelig. Prøv igjen senere.
 error-shutting-down = Tjenesten er i ferd med å avsluttes. Prøv igjen senere.
+error-read-only = Tjenesten er skrivebeskyttet under vedlikehold. Innlogging virker; prøv endringen igjen senere.
 error-outcome-unknown = Det er ukjent om endringen ble lagret. Du kan gjenta forespørselen.
 error-internal = Det oppstod en feil.
 
@@ -204,6 +205,8 @@ page-error-id = Forespørselens nummer:
 page-error-forbidden = Ingen tilgang
 page-error-not-found = Fant ikke siden
 page-error-busy = Prøv igjen om litt
+page-error-maintenance = Vedlikehold
+page-read-only = Tjenesten er skrivebeskyttet under vedlikehold. Du kan logge inn og se alt; endringer avvises.
 page-error-internal = Det oppstod en feil
 page-error-request = Forespørselen ble avvist
 page-show-password = Vis passordet

@@ -28,6 +28,7 @@ error-key-unavailable = Een vereiste sleutel is niet beschikbaar. Probeer het la
 error-directory-unavailable = De directory is niet beschikbaar. Probeer het later opnieuw.
 error-old-system-unavailable = Het systeem waaruit uw wachtwoord wordt overgenomen, is niet beschikbaar. Probeer het later opnieuw.
 error-shutting-down = De service wordt afgesloten. Probeer het later opnieuw.
+error-read-only = De service is alleen-lezen tijdens onderhoud. Aanmelden werkt; probeer de wijziging later opnieuw.
 error-outcome-unknown = Het is onbekend of de wijziging is opgeslagen. U kunt het verzoek herhalen.
 error-internal = Er is een fout opgetreden.
 
@@ -204,6 +205,8 @@ page-error-id = Nummer van het verzoek:
 page-error-forbidden = Toegang geweigerd
 page-error-not-found = Pagina niet gevonden
 page-error-busy = Probeer het zo meteen opnieuw
+page-error-maintenance = Onderhoud
+page-read-only = De service is alleen-lezen tijdens onderhoud. U kunt zich aanmelden en alles bekijken; wijzigingen worden geweigerd.
 page-error-internal = Er is iets misgegaan
 page-error-request = Het verzoek is geweigerd
 page-show-password = Wachtwoord tonen

@@ -28,6 +28,7 @@ error-key-unavailable = En nödvändig nyckel är inte tillgänglig. Försök ig
 error-directory-unavailable = Katalogen är inte tillgänglig. Försök igen senare.
 error-old-system-unavailable = Systemet som ditt lösenord flyttas från är inte tillgängligt. Försök igen senare.
 error-shutting-down = Tjänsten håller på att stängas av. Försök igen senare.
+error-read-only = Tjänsten är skrivskyddad under underhåll. Inloggning fungerar; försök med ändringen igen senare.
 error-outcome-unknown = Det är okänt om ändringen sparades. Du kan upprepa begäran.
 error-internal = Ett fel har inträffat.
 
@@ -204,6 +205,8 @@ page-error-id = Begärans nummer:
 page-error-forbidden = Åtkomst nekad
 page-error-not-found = Sidan hittades inte
 page-error-busy = Försök igen om en stund
+page-error-maintenance = Underhåll
+page-read-only = Tjänsten är skrivskyddad under underhåll. Du kan logga in och se allt; ändringar avvisas.
 page-error-internal = Något gick fel
 page-error-request = Begäran avvisades
 page-show-password = Visa lösenordet

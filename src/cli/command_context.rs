@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock,
-    configuration::{Problem, Problems, Settings},
+    configuration::{LoadedSettings, Problem, Problems, Settings},
     domain::{
         InvalidField, action_reason::ActionReason, change_context::ChangeContext,
         client_info::ClientInfo, principal::Actor, user::User,
@@ -32,6 +32,14 @@ pub(super) fn read_settings() -> Result<Settings, Failure> {
     let settings = Settings::from_environment().map_err(|problems| invalid_settings(&problems))?;
     startup::start_log(&settings)?;
     Ok(settings)
+}
+
+/// Like [`read_settings`], for a process that can read them again.
+pub(super) fn load_settings() -> Result<LoadedSettings, Failure> {
+    let loaded =
+        LoadedSettings::from_environment().map_err(|problems| invalid_settings(&problems))?;
+    startup::start_log(loaded.settings())?;
+    Ok(loaded)
 }
 
 /// Fails with all problems, if any.

@@ -10,7 +10,7 @@ use super::{
     output::{self, Failure, Format, ReportFormat, printable},
 };
 use crate::{
-    configuration::{self, EffectiveSetting, Problem, Settings},
+    configuration::{self, EffectiveSetting, Settings},
     startup,
 };
 
@@ -43,20 +43,13 @@ pub(super) fn run(command: &Command, format: Format) -> Result<ExitCode, Failure
     }
 }
 
-/// The problems of settings and of the files that they name, which `serve` rejects.
-pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
-    let mut problems = settings.problems_of_serving();
-    problems.extend(startup::problems_of_files(settings));
-    problems
-}
-
 fn check(show: bool) -> Result<ExitCode, Failure> {
     let mut effective = None;
     let problems = match Settings::from_environment() {
         Err(problems) => problems.0,
         Ok(settings) => {
             effective = show.then(configuration::effective_settings).transpose()?;
-            problems(&settings)
+            startup::problems_of_serving(&settings)
         }
     };
     if let Some(effective) = &effective {

@@ -8,10 +8,11 @@ use crate::{
     storage::{installation::InstallationKind, privileges::GrantedRole},
 };
 
-/// Serves until SIGINT or SIGTERM, and reloads files at SIGHUP. Fails at startup if the settings are
+/// Serves until SIGINT or SIGTERM, and reloads settings and files at SIGHUP. Fails at startup if the settings are
 /// unsafe.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
-    let settings = command_context::read_settings()?;
+    let loaded = command_context::load_settings()?;
+    let settings = loaded.settings().clone();
     command_context::require(settings.problems_of_serving())?;
     let reload = ReloadSignal::listen()?;
     let stop = stop_signal_of_serve()?;
@@ -29,7 +30,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     startup::warn_about_role(&database).await?;
     let application = tokio::select! {
         () = &mut stop => return Ok(ExitCode::SUCCESS),
-        application = Application::build(&settings, database) => application?.reload_at(reload),
+        application = Application::build(&settings, database) => application?.reload_at(reload, loaded),
     };
     announce(&application, startup::protect())?;
     application.run_until(stop).await?;

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     reader::{DEFAULTS, Reader},
+    reloading::is_reloaded,
     sections::Settings,
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct SettingDescription {
     pub(crate) value_type: &'static str,
     /// The comment, with Markdown code spans.
     pub(crate) text: String,
+    /// True when a new value takes effect while the service runs.
+    pub(crate) is_reloaded: bool,
 }
 
 impl SettingDescription {
@@ -56,6 +59,7 @@ pub(crate) fn describe_settings() -> Vec<SettingDescription> {
         SettingDescription {
             default: default.map(ToString::to_string),
             value_type: default.map_or("string", toml::Value::type_str),
+            is_reloaded: is_reloaded(&comment.full_name()),
             section: comment.section,
             name: comment.name,
             text: comment.text,

@@ -75,6 +75,15 @@ pub(super) fn list(reader: &Reader, origins: &Origins) -> Vec<EffectiveSetting> 
     describe_settings().into_iter().filter_map(effective).collect()
 }
 
+/// The value of a setting with its secrets: the file of systemd's credentials, or the merged value.
+pub(super) fn value_of(reader: &Reader, name: &str) -> Option<toml::Value> {
+    match (reader.found(name), reader.merged(name)) {
+        (Some(file), _) => Some(toml::Value::String(file.display().to_string())),
+        (None, Some(value)) => Some(typed(value, reader.default(name))),
+        (None, None) => None,
+    }
+}
+
 /// Writes the merged settings of `reader`.
 pub(super) fn to_toml(reader: &Reader) -> String {
     let mut lines =

@@ -72,13 +72,13 @@ pub(super) fn read(
 }
 
 /// The sources of settings other than the defaults.
-struct Sources {
-    file: Option<PathBuf>,
-    variables: HashMap<String, String>,
+pub(super) struct Sources {
+    pub(super) file: Option<PathBuf>,
+    pub(super) variables: HashMap<String, String>,
 }
 
 impl Sources {
-    fn of_process() -> Result<Self, Problems> {
+    pub(super) fn of_process() -> Result<Self, Problems> {
         let mut variables = HashMap::new();
         let mut problems = Vec::new();
         for (name, value) in env::vars_os() {

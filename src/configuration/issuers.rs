@@ -18,7 +18,7 @@ pub(crate) enum KeySource<'settings> {
 }
 
 /// One entry of `authentication.issuers`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuerSettings {
     pub(crate) issuer: String,

@@ -24,6 +24,7 @@ mod network;
 mod origins;
 mod problem;
 mod reader;
+mod reloading;
 mod sections;
 mod tls;
 mod validation;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     mail::{MailSettings, SmtpSource},
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
+    reloading::{LoadedSettings, SettingChanges},
     sections::{DatabaseSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
     validation::is_strong_hash,
@@ -57,5 +59,7 @@ mod directory_tests;
 mod mail_tests;
 #[cfg(test)]
 mod migration_tests;
+#[cfg(test)]
+mod reloading_tests;
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,8 @@ pub struct Settings {
     pub(crate) import: ImportSettings,
     pub(crate) sessions: SessionSettings,
     pub(crate) access_tokens: AccessTokenSettings,
+    /// True when this instance makes no changes.
+    pub(crate) is_read_only: bool,
     pub(crate) shutdown: ShutdownSettings,
     pub(crate) log: LogSettings,
 }
@@ -261,6 +263,7 @@ impl Settings {
                 audience: reader.get("access_tokens.audience"),
                 lifetime: reader.seconds("access_tokens.lifetime_seconds"),
             },
+            is_read_only: reader.get("maintenance.read_only"),
             shutdown: ShutdownSettings {
                 grace: reader.seconds("shutdown.grace_seconds"),
                 timeout: reader.seconds("shutdown.timeout_seconds"),

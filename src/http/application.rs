@@ -15,13 +15,14 @@ use tracing_actix_web::TracingLogger;
 use super::{
     agents::description,
     authentication, connection, cors,
+    current_state::CurrentState,
     error::{ApiError, ErrorKind},
-    error_rendering, head_limits, health, hosts, metrics,
+    error_rendering, head_limits, health, hosts, maintenance, metrics,
     pages::page_session::authenticate_page,
     path_case, request_id,
     request_span::RequestSpan,
     response_headers,
-    route::{Access, Route, answering},
+    route::{Access, Effect, Route, answering},
     routes::routes,
     secret_headers,
     state::HttpState,
@@ -30,7 +31,7 @@ use super::{
 
 /// The application of one worker.
 pub(crate) fn application(
-    state: web::Data<HttpState>,
+    state: CurrentState,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -40,16 +41,15 @@ pub(crate) fn application(
         InitError = (),
     >,
 > {
-    let shared = state.clone();
-    let origins = state.cors_origins.clone();
+    let first = state.get();
+    let provider = state.into_provider();
     App::new()
-        .app_data(state)
-        .configure(move |config| configure(config, &shared))
+        .configure(move |config| configure(config, &first))
         .wrap(from_fn(path_case::fold))
         .wrap(from_fn(hosts::check))
         .wrap(from_fn(connection::check))
         .wrap(from_fn(head_limits::check))
-        .wrap(Condition::new(!origins.is_empty(), cors::middleware(origins)))
+        .wrap(cors::CorsOfState)
         .wrap(from_fn(error_rendering::render))
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap(from_fn(connection::identify))
@@ -58,11 +58,12 @@ pub(crate) fn application(
         .wrap(from_fn(response_headers::add))
         .wrap(from_fn(stopping::announce))
         .wrap(from_fn(transport::track))
+        .wrap(from_fn(move |request, next| provider.provide(request, next)))
 }
 
 /// The application of the operations listener: health and metrics, which need no authentication.
 pub(crate) fn operations_application(
-    state: web::Data<HttpState>,
+    state: CurrentState,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -72,8 +73,8 @@ pub(crate) fn operations_application(
         InitError = (),
     >,
 > {
+    let provider = state.into_provider();
     App::new()
-        .app_data(state)
         .configure(health::configure)
         .configure(metrics::configure)
         .default_service(web::to(unknown_route))
@@ -81,6 +82,7 @@ pub(crate) fn operations_application(
         .wrap(from_fn(request_id::assign))
         .wrap(from_fn(response_headers::add))
         .wrap(from_fn(transport::track))
+        .wrap(from_fn(move |request, next| provider.provide(request, next)))
 }
 
 fn configure(config: &mut ServiceConfig, state: &HttpState) {
@@ -111,12 +113,12 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
         resource = resource.route(answering(describe, &Method::GET));
     }
     for route in routes {
-        let (access, work, receives_file) = (route.access, route.work, route.receives_file);
+        let Route { access, work, receives_file, effect, .. } = route;
         let handler: Handler = answering((route.handler)(), &route.method);
         // actix-web runs the last added middleware first, so authentication precedes this check.
         let has_limit = !receives_file;
         let limited = handler.wrap(Condition::new(has_limit, from_fn(head_limits::check_length)));
-        resource = resource.route(match access {
+        let authenticated = match access {
             Access::Anybody => limited,
             Access::Authenticated | Access::Agent => limited.wrap(from_fn(move |request, next| {
                 authentication::authenticate(access, work, request, next)
@@ -124,7 +126,11 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
             Access::Page => limited.wrap(from_fn(move |request, next| {
                 authenticate_page(work, receives_file, request, next)
             })),
-        });
+        };
+        // The last one runs first: a change is refused before its caller costs a hash.
+        let is_change = effect == Effect::Changes;
+        let held = authenticated.wrap(Condition::new(is_change, from_fn(maintenance::refuse)));
+        resource = resource.route(held);
     }
     if allowed.iter().any(|method| method == Method::GET.as_str()) {
         allowed.push(Method::HEAD.to_string());

@@ -18,6 +18,7 @@ mod compression;
 mod connection;
 mod constant;
 mod cors;
+mod current_state;
 mod documentation;
 mod documents;
 mod error;
@@ -33,6 +34,7 @@ mod hosts;
 mod http2;
 mod keeper;
 mod localization;
+mod maintenance;
 mod metrics;
 mod negotiation;
 mod openapi;
@@ -60,6 +62,8 @@ pub(crate) use self::{
     application::{application, operations_application},
     authentication::challenges,
     build_documents::{documents, openapi_document},
+    current_state::StatePublisher,
+    documents::Documents,
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,
@@ -72,6 +76,6 @@ pub(crate) use self::{
     },
 };
 pub use self::{
-    route::Access,
+    route::{Access, Effect},
     routes::{RouteDescription, describe_routes},
 };

@@ -13,7 +13,7 @@ use super::{
         account::{change_password as own_password, events, overview, sessions},
         admin, assets, docs, forgotten, login, logout, new_password, required_change,
     },
-    route::{Access, Route, route_table},
+    route::{Access, Effect, Route, route_table},
     soap::{principal_service, wsdl},
     user::{current_principal, current_token, current_user, list, resource},
 };
@@ -45,7 +45,7 @@ fn user_routes() -> Vec<Route> {
         GET "current" Agent current_user::{current, current_operation};
         GET "currentAssociate" Authenticated current_user::{current_associate, associate_operation};
         GET "Default" Agent save_user::{default, default_operation};
-        POST "Validate" Agent resource::{validate, validate_operation};
+        POST "Validate" Agent resource::{validate, validate_operation} reading;
         GET "{user}" Agent resource::{read, read_operation};
         PUT "{user}" Agent resource::{change, change_operation} hashing;
         DELETE "{user}" Agent resource::{delete, delete_operation};
@@ -57,9 +57,9 @@ fn keeper_routes() -> Vec<Route> {
     route_table! {
         "/keeper/";
         GET "activity" Agent activity::{read, read_operation};
-        POST "tickets" Authenticated tickets::{issue, issue_operation};
-        DELETE "tickets/current" Authenticated tickets::{end_current, end_current_operation};
-        POST "session/proof" Authenticated session_proof::{prove, prove_operation} hashing;
+        POST "tickets" Authenticated tickets::{issue, issue_operation} logging_in;
+        DELETE "tickets/current" Authenticated tickets::{end_current, end_current_operation} logging_in;
+        POST "session/proof" Authenticated session_proof::{prove, prove_operation} hashing logging_in;
         GET "users/{id}/tickets" Agent user_tickets::{list, list_operation};
         DELETE "users/{id}/tickets" Agent user_tickets::{end_all, end_all_operation};
         DELETE "users/{id}/tickets/{ticket}" Agent user_tickets::{end_one, end_one_operation};
@@ -79,7 +79,7 @@ fn keeper_routes() -> Vec<Route> {
 fn soap_routes() -> Vec<Route> {
     route_table! {
         "/Remote/Services88/";
-        POST "SoPrincipal.svc" Anybody principal_service::{call, operation};
+        POST "SoPrincipal.svc" Anybody principal_service::{call, operation} logging_in;
         GET "SoPrincipal.svc" Anybody wsdl::{wsdl, operation};
     }
 }
@@ -96,9 +96,9 @@ fn page_routes() -> Vec<Route> {
         GET "docs/schemas/{name}" Anybody docs::{schema};
         GET "docs/{operation}" Anybody docs::{operation};
         GET "login" Anybody login::{show, show_operation};
-        POST "login" Anybody login::{sign_in, sign_in_operation};
+        POST "login" Anybody login::{sign_in, sign_in_operation} logging_in;
         POST "login/change-password" Anybody required_change::{change, operation};
-        POST "logout" Anybody logout::{sign_out, operation};
+        POST "logout" Anybody logout::{sign_out, operation} logging_in;
         GET "account/password" Anybody new_password::{show, show_operation};
         POST "account/password" Anybody new_password::{set, set_operation};
         GET "account/forgotten" Anybody forgotten::{show};
@@ -129,6 +129,8 @@ pub struct RouteDescription {
     pub access: Access,
     /// True when the request may hash, and is admitted to the hashing engine for it.
     pub may_hash: bool,
+    /// What it does.
+    pub effect: Effect,
 }
 
 /// The route table, for tests.
@@ -139,6 +141,7 @@ pub fn describe_routes() -> Vec<RouteDescription> {
         path: route.path,
         access: route.access,
         may_hash: route.work != Work::Light,
+        effect: route.effect,
     };
     routes().into_iter().map(describe).collect()
 }

@@ -15,16 +15,16 @@ use time::OffsetDateTime;
 use super::{documents::Documents, transport::ConnectionRegistry};
 use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
 
-/// The shared state; `startup` builds it once.
+/// The shared state; `startup` builds it at the start and at each reload of the settings.
 pub(crate) struct HttpState {
     pub(crate) service: ServiceHandle,
-    pub(crate) readiness: Readiness,
+    pub(crate) readiness: Arc<Readiness>,
     /// The client connections.
     pub(crate) connections: Arc<ConnectionRegistry>,
     /// The served hosts, in lower case and without port; empty for every host.
     pub(crate) allowed_hosts: Vec<String>,
     /// The OpenAPI document and the API documentation.
-    pub(crate) documents: Documents,
+    pub(crate) documents: Arc<Documents>,
     /// The path prefix of everything except health; empty for none.
     pub(crate) base_path: String,
     /// The proxies whose `X-Forwarded-*` headers are trusted.
@@ -37,10 +37,12 @@ pub(crate) struct HttpState {
     pub(crate) sends_hsts: bool,
     /// False for a demo over plain HTTP: some browsers refuse `Secure` cookies there.
     pub(crate) has_secure_cookies: bool,
+    /// True when changes are refused.
+    pub(crate) is_read_only: bool,
     /// True when this listener also serves health checks, as in `dev`.
     pub(crate) serves_health: bool,
     /// The certificates of the listeners with TLS.
-    pub(crate) certificates: Vec<ListenerCertificate>,
+    pub(crate) certificates: Arc<[ListenerCertificate]>,
     /// The timeout for receiving a body.
     pub(crate) read_timeout: Duration,
     /// The challenges of a 401, one for each offered scheme.

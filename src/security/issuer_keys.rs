@@ -93,6 +93,14 @@ impl IssuerKeys {
         }
     }
 
+    /// The file of the key set, unless it has a URL.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            KeySource::File(path) => Some(path),
+            KeySource::Url(_) => None,
+        }
+    }
+
     /// When the next fetch is allowed. The task that fetches the keys holds the lock.
     pub(crate) fn next_fetch(&self) -> &tokio::sync::Mutex<Option<Instant>> {
         &self.next_fetch

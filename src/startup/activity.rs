@@ -24,46 +24,50 @@ use crate::{
 /// The maximum number of characters of the host's name in the id of an instance.
 const HOST_CHARACTERS: usize = 60;
 
-/// What records and reports the activity.
-pub(super) struct ActivityParts {
+/// What records the activity, as long as the process runs.
+pub(super) struct Recording {
+    pub(super) anchors: Arc<Anchors>,
     pub(super) recorder: Arc<ActivityRecorder>,
     pub(super) survey: Arc<HashSurvey>,
-    pub(super) activity: Arc<Activity>,
-    /// The id of this instance.
-    pub(super) instance_id: String,
+    instance: Arc<InstanceActivity>,
 }
 
-/// Builds what records and reports the activity.
-pub(super) fn open_activity(
-    parts: &Parts,
-    settings: &Settings,
-    anchors: &Arc<Anchors>,
-) -> ActivityParts {
-    let counters =
-        ActivityCounters { metrics: Arc::clone(&parts.metrics), hashing: parts.hashing() };
-    let instance_id = instance_id();
-    let instance = Arc::new(InstanceActivity::new(instance_id.clone(), counters, clock::now()));
-    let survey = Arc::new(HashSurvey::new(parts.database(), parts.hashing()));
-    let activity = Activity::new(
-        Arc::clone(&instance),
-        Arc::clone(&survey),
-        Arc::clone(anchors),
-        Diagnostics {
-            database: parts.database(),
-            keyring: parts.keyring(),
-            hashing: parts.hashing(),
-            limits: attempt_limits(settings),
-        },
-        ActivitySettings {
-            anchor_period: settings.anchor_period,
-            findings: check_settings(settings),
-        },
-    );
-    ActivityParts {
-        recorder: Arc::new(ActivityRecorder::new(parts.database(), instance)),
-        survey,
-        activity: Arc::new(activity),
-        instance_id,
+impl Recording {
+    pub(super) fn new(parts: &Parts) -> Self {
+        let counters =
+            ActivityCounters { metrics: Arc::clone(&parts.metrics), hashing: parts.hashing() };
+        let instance = Arc::new(InstanceActivity::new(instance_id(), counters, clock::now()));
+        let chains = Arc::clone(&parts.changed_chains);
+        Self {
+            anchors: Arc::new(Anchors::new(parts.database(), parts.keyring(), chains)),
+            recorder: Arc::new(ActivityRecorder::new(parts.database(), Arc::clone(&instance))),
+            survey: Arc::new(HashSurvey::new(parts.database(), parts.hashing())),
+            instance,
+        }
+    }
+
+    /// The id of this instance.
+    pub(super) fn instance_id(&self) -> &str {
+        self.instance.id()
+    }
+
+    /// What reports the activity.
+    pub(super) fn report(&self, parts: &Parts, settings: &Settings) -> Arc<Activity> {
+        Arc::new(Activity::new(
+            Arc::clone(&self.instance),
+            Arc::clone(&self.survey),
+            Arc::clone(&self.anchors),
+            Diagnostics {
+                database: parts.database(),
+                keyring: parts.keyring(),
+                hashing: parts.hashing(),
+                limits: attempt_limits(settings),
+            },
+            ActivitySettings {
+                anchor_period: settings.anchor_period,
+                findings: check_settings(settings),
+            },
+        ))
     }
 }
 

@@ -1,10 +1,8 @@
 //! The capabilities of commands, and the imports of administrators.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio::sync::Notify;
-
-use super::{options::attempt_limits, parts::Parts, saving::Saving};
+use super::{capabilities::Systems, options::attempt_limits, parts::Parts, saving::Saving};
 use crate::{
     configuration::Settings,
     service::{
@@ -12,7 +10,7 @@ use crate::{
         import::{
             bulk::BulkImport,
             export::Export,
-            jobs::{ImportJobs, metrics::ImportMetrics, registry::ImportRegistry},
+            jobs::{ImportJobs, registry::ImportRegistry},
             run::Importers,
             users::UserImport,
         },
@@ -75,8 +73,7 @@ pub(super) fn import_jobs(
     parts: &Parts,
     settings: &Settings,
     importers: Importers,
-    instance_id: String,
-    metrics: &Arc<ImportMetrics>,
+    systems: &Systems,
 ) -> Arc<ImportJobs> {
     let maximum = settings.import.maximum_upload_bytes;
     Arc::new(ImportJobs {
@@ -84,9 +81,11 @@ pub(super) fn import_jobs(
         transactions: parts.transactions(),
         maximum_bytes: usize::try_from(maximum).unwrap_or(usize::MAX),
         upload_timeout: settings.import.upload_timeout,
-        metrics: Arc::clone(metrics),
-        registry: ImportRegistry { database: parts.database(), instance_id },
-        state: Mutex::default(),
-        received: Notify::new(),
+        metrics: Arc::clone(&systems.import_metrics),
+        registry: ImportRegistry {
+            database: parts.database(),
+            instance_id: systems.recording.instance_id().to_owned(),
+        },
+        shared: Arc::clone(&systems.imports),
     })
 }

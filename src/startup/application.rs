@@ -4,36 +4,33 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use actix_web::web::Data;
 use tokio::task::JoinSet;
 
 use super::{
-    components::{Background, build},
+    components::{Background, Components, Lasting, build},
     database_files::reloadable_files,
-    descriptors,
     error::StartError,
     initial_users::{InitialUser, add_initial_user},
     keyring::{open_keyring_when_ready, reloadable_keyring, watch_keyring},
-    options::{enabled_schemes, reloadable_issuers, watch_issuers},
+    options::reloadable_issuers,
     reload::{self, ReloadSignal, Reloadable},
+    request_state::RequestState,
     server::{Transport, serve},
+    settings_reload::{CurrentIssuers, SettingsReload},
     sockets::InheritedSockets,
     systemd,
     tls::Certificates,
 };
 use crate::{
     clock,
-    configuration::{ConnectionSettings, Settings, ShutdownSettings},
-    http::{
-        self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness,
-        TlsTermination,
-    },
+    configuration::{ConnectionSettings, LoadedSettings, Settings, ShutdownSettings},
+    http::{self, ConnectionLimits, ConnectionRegistry, PhaseTimeouts, StatePublisher},
     security::hashing::{Capacity, HashingEngine},
-    service::{ServiceHandle, operations::reload_metrics::ReloadMetrics, users::saving::Users},
+    service::users::saving::Users,
     storage::Database,
 };
 
@@ -63,10 +60,10 @@ pub struct Application {
     listener: TcpListener,
     operations: Option<TcpListener>,
     certificates: Certificates,
-    state: Data<HttpState>,
+    states: Arc<StatePublisher>,
     database: Database,
     hashing: Arc<HashingEngine>,
-    memory_ceiling_kib: u64,
+    lasting: Arc<Lasting>,
     background: Background,
     shutdown: ShutdownSettings,
     timeouts: PhaseTimeouts,
@@ -77,8 +74,24 @@ pub struct Application {
 /// What is read again while the application runs.
 struct Reloads {
     reloadables: Vec<Reloadable>,
-    metrics: Arc<ReloadMetrics>,
-    signal: Option<ReloadSignal>,
+    request_state: RequestState,
+    issuers: CurrentIssuers,
+    /// `None`: the settings are not read again, as in `dev`.
+    on_request: Option<(ReloadSignal, LoadedSettings)>,
+}
+
+impl Reloads {
+    /// Spawns the tasks that read files again.
+    fn spawn(self, tasks: &mut JoinSet<()>, lasting: Arc<Lasting>, states: Arc<StatePublisher>) {
+        let Self { reloadables, request_state, issuers, on_request } = self;
+        let metrics = Arc::clone(lasting.reloads());
+        let requested = on_request.map(|(signal, running)| {
+            let running = Mutex::new(running);
+            let reload = SettingsReload { lasting, states, request_state, issuers, running };
+            (signal, reload.into_reloadable())
+        });
+        reload::spawn(tasks, reloadables, &metrics, requested);
+    }
 }
 
 impl Application {
@@ -108,64 +121,39 @@ impl Application {
         let mut certificates = Certificates::load(settings)?;
         let keyring_files = watch_keyring(settings);
         let keyring = open_keyring_when_ready(settings, &database).await?;
-        let issuer_files = watch_issuers(settings);
         let components = build(settings, database, keyring)?;
         components.restores.examine(clock::now()).await?;
-        let (database, keyring) = (components.database.clone(), components.keyring.clone());
+        let Components { services, issuers, lasting, background, hashing, .. } = components;
+        let (database, keyring) = (components.database, components.keyring);
         let mut reloadables = std::mem::take(&mut certificates.reloadables);
         reloadables.extend(reloadable_files(&settings.database, &database));
-        reloadables.push(reloadable_keyring(keyring_files, settings, database, keyring));
-        if !issuer_files.is_empty() {
-            reloadables.push(reloadable_issuers(issuer_files, components.issuers));
-        }
-        let state = Data::new(HttpState {
-            service: ServiceHandle::on_current_runtime(
-                components.services,
-                components.keyring,
-                settings.http.answer_timeout,
-            ),
-            readiness: Readiness::default(),
-            connections: connection_registry(settings),
-            documents: http::documents(&settings.http.base_path),
-            allowed_hosts: settings
-                .http
-                .allowed_hosts
-                .iter()
-                .map(|host| host.to_lowercase())
-                .collect(),
-            serves_health: operations.is_none(),
-            base_path: settings.http.base_path.clone(),
-            trusted_proxies: settings.http.trusted_proxies.clone(),
-            cors_origins: settings.cors_origins(),
-            has_secure_cookies: settings.http.has_secure_cookies,
-            sends_hsts: settings.http.sends_hsts,
-            tls: tls_termination(settings),
-            certificates: certificates.by_listener(),
-            read_timeout: settings.http.connections.read_timeout,
-            challenges: http::challenges(
-                enabled_schemes(settings),
-                settings.authentication.basic_challenge,
-            ),
-        });
+        let (of_keyring, issuers) = (keyring.clone(), CurrentIssuers::new(issuers));
+        reloadables.push(reloadable_keyring(keyring_files, settings, database.clone(), of_keyring));
+        reloadables.push(reloadable_issuers(issuers.clone()));
+        let request_state =
+            RequestState::new(settings, keyring, certificates.by_listener(), operations.is_none());
+        let states = Arc::new(StatePublisher::new(request_state.build(settings, services)));
+        let lasting = Arc::new(lasting);
         Ok(Self {
             listener,
             operations,
             certificates,
-            state,
-            database: components.database,
-            hashing: components.hashing,
-            memory_ceiling_kib: components.memory_ceiling_kib,
-            background: components.background,
+            states,
+            database,
+            hashing,
+            lasting,
+            background,
             shutdown: settings.shutdown.clone(),
             timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
-            reloads: Reloads { reloadables, metrics: components.reloads, signal: None },
+            reloads: Reloads { reloadables, request_state, issuers, on_request: None },
         })
     }
 
-    /// Also reads files again at this signal, not only when they change.
-    pub(crate) fn reload_at(mut self, signal: ReloadSignal) -> Self {
-        self.reloads.signal = Some(signal);
+    /// Also reads files again at this signal, not only when they change. The settings are read again
+    /// when their file changes, and at the signal; `settings` are those of this application.
+    pub(crate) fn reload_at(mut self, signal: ReloadSignal, settings: LoadedSettings) -> Self {
+        self.reloads.on_request = Some((signal, settings));
         self
     }
 
@@ -174,7 +162,7 @@ impl Application {
     /// # Errors
     /// When a member is invalid or in use, or the database fails.
     pub async fn add_user(&self, user: &InitialUser<'_>) -> Result<(), StartError> {
-        Ok(add_initial_user(self.state.service.get::<Users>(), user).await?)
+        Ok(add_initial_user(self.states.current().service.get::<Users>(), user).await?)
     }
 
     /// The address of the API with its actual port.
@@ -209,7 +197,7 @@ impl Application {
 
     /// The maximum memory of the process, in KiB.
     pub(crate) fn memory_ceiling_kib(&self) -> u64 {
-        self.memory_ceiling_kib
+        self.lasting.memory_ceiling_kib()
     }
 
     /// Serves until `stop` completes. Then readiness returns 503 for the grace period, the listener
@@ -218,14 +206,14 @@ impl Application {
     /// # Errors
     /// When the web server fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { listener, operations, state, shutdown, timeouts, anchor_period, .. } = self;
-        let Self { database, hashing, background, certificates, reloads, .. } = self;
+        let Self { listener, operations, states, shutdown, timeouts, anchor_period, .. } = self;
+        let Self { database, hashing, background, certificates, reloads, lasting, .. } = self;
         let timeout = shutdown.timeout;
         let mut application = {
-            let (state, registry) = (state.clone(), Arc::clone(&state.connections));
+            let (state, registry) = (states.subscribe(), Arc::clone(&states.current().connections));
             let has_hsts = {
-                let state = state.clone();
-                Arc::new(move |peer| state.has_hsts(peer))
+                let states = Arc::clone(&states);
+                Arc::new(move |peer| states.current().has_hsts(peer))
             };
             let build = move || http::application(state.clone());
             let transport = Transport { timeouts, has_hsts, registry, tls: certificates.http };
@@ -234,13 +222,11 @@ impl Application {
         let operations = match operations {
             None => None,
             Some(listener) => {
-                let state = state.clone();
+                let state = states.subscribe();
                 let build = move || http::operations_application(state.clone());
-                let registry = ConnectionRegistry::new(ConnectionLimits {
-                    maximum: OPERATIONS_CONNECTIONS,
-                    per_address: OPERATIONS_CONNECTIONS,
-                    unlimited: Vec::new(),
-                });
+                let maximum = OPERATIONS_CONNECTIONS;
+                let limits = ConnectionLimits { maximum, per_address: maximum };
+                let registry = ConnectionRegistry::new(limits, Vec::new());
                 let has_hsts = Arc::new(|_: Option<IpAddr>| false);
                 let transport =
                     Transport { timeouts, has_hsts, registry, tls: certificates.operations };
@@ -250,11 +236,11 @@ impl Application {
         let (anchors, recorder) =
             (Arc::clone(&background.anchors), Arc::clone(&background.recorder));
         let mut tasks = spawn_background_tasks(background, database.clone(), anchor_period);
-        let Reloads { reloadables, metrics, signal } = reloads;
-        reload::spawn(&mut tasks, reloadables, &metrics, signal);
+        let readiness = Arc::clone(&states.current().readiness);
+        reloads.spawn(&mut tasks, lasting, states);
         application.run_until(stop).await?;
         systemd::notify_stopping();
-        state.readiness.stop();
+        readiness.stop();
         tokio::time::sleep(shutdown.grace).await;
         application.stop().await?;
         if let Some(operations) = operations {
@@ -277,27 +263,6 @@ impl Application {
     }
 }
 
-fn tls_termination(settings: &Settings) -> TlsTermination {
-    if settings.http.tls.is_enabled() {
-        TlsTermination::Service
-    } else if settings.http.tls_terminated_by_proxy {
-        TlsTermination::Proxy
-    } else {
-        TlsTermination::Nobody
-    }
-}
-
-/// An empty registry of client connections.
-fn connection_registry(settings: &Settings) -> Arc<ConnectionRegistry> {
-    let connections = &settings.http.connections;
-    let maximum = descriptors::allowed_connections(connections.maximum);
-    ConnectionRegistry::new(ConnectionLimits {
-        maximum,
-        per_address: connections.per_address.min(maximum),
-        unlimited: settings.http.trusted_proxies.clone(),
-    })
-}
-
 fn timeouts(settings: &ConnectionSettings) -> PhaseTimeouts {
     let ConnectionSettings { read_timeout, idle_timeout, write_timeout, .. } = *settings;
     PhaseTimeouts { read: read_timeout, idle: idle_timeout, write: write_timeout }
@@ -310,18 +275,19 @@ fn spawn_background_tasks(
     anchor_period: Duration,
 ) -> JoinSet<()> {
     let Background { anchors, recorder, housekeeping, .. } = background;
-    let Background { last_uses, rehashing, list_checks, mail_delivery, .. } = background;
+    let Background { last_uses, rehashing, list_checks, mail_delivery, maintenance, .. } =
+        background;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { housekeeping.run().await });
     tasks.spawn(async move { recorder.run().await });
-    tasks.spawn(async move { rehashing.run().await });
-    if let Some(list_checks) = list_checks {
-        tasks.spawn(async move { list_checks.run().await });
-    }
+    let held = Arc::clone(&maintenance);
+    tasks.spawn(async move { rehashing.run(&held).await });
+    let held = Arc::clone(&maintenance);
+    tasks.spawn(async move { list_checks.run(&held).await });
     tasks.spawn(async move { last_uses.run(&database).await });
     tasks.spawn(systemd::feed_watchdog());
     if let Some(mail_delivery) = mail_delivery {
-        tasks.spawn(async move { mail_delivery.run().await });
+        tasks.spawn(async move { mail_delivery.run(&maintenance).await });
     }
     if !anchor_period.is_zero() {
         tasks.spawn(async move { anchors.run(anchor_period).await });

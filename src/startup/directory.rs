@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct OpenDirectory {
     pub(super) search: Arc<DirectorySearch>,
     /// `None`: the directory verifies no passwords.
-    pub(super) logins: Option<DirectoryLogins>,
+    pub(super) logins: Option<Arc<DirectoryLogins>>,
 }
 
 /// Builds what uses the directory of the settings.
@@ -40,7 +40,8 @@ pub(super) fn open_directory(settings: &Settings) -> Result<OpenDirectory, Start
     let verifier = verifier.map_err(|error| StartError::Setting(error_chain(&error)))?;
     let verifier = verifier.flatten().map(Arc::new);
     let logins = verifier.clone().zip(verification).map(|(verifier, settings)| {
-        DirectoryLogins::new(verifier, settings.verified_lifetime, settings.refusal_time())
+        let (lifetime, time) = (settings.verified_lifetime, settings.refusal_time());
+        Arc::new(DirectoryLogins::new(verifier, lifetime, time))
     });
     Ok(OpenDirectory {
         search: Arc::new(DirectorySearch::new(directory, verifier, metrics)),

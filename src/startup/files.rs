@@ -22,8 +22,15 @@ use crate::{
     telemetry::error_chain,
 };
 
+/// The problems of settings and of the files that they name, which `serve` rejects.
+pub(crate) fn problems_of_serving(settings: &Settings) -> Vec<Problem> {
+    let mut problems = settings.problems_of_serving();
+    problems.extend(problems_of_files(settings));
+    problems
+}
+
 /// Problems of files, of the database URL and of the log filter.
-pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
+fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     let mut problems = problems_of_database(settings);
     let mut reject = |setting: &str, error: &(dyn std::error::Error + 'static)| {
         problems.push(problem(setting, error_chain(error)));

@@ -20,18 +20,38 @@ use crate::{
 /// The maximum time from the content of a mail to the reply (RFC 5321, 4.5.3.2.6).
 const CONTENT_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The parts of mails: requests, and the delivery if the installation sends mails.
+/// What requests and the delivery of mails share.
 pub(super) struct Mail {
-    pub(super) requests: Arc<PasswordMails>,
-    pub(super) delivery: Option<MailDelivery>,
     pub(super) metrics: Arc<MailMetrics>,
+    recipients: Arc<Recipients>,
+    wake: Arc<Notify>,
+    /// The maximum number of mails to one address. `None`: the installation sends no mails.
+    maximum: Option<u32>,
 }
 
-/// Builds the parts. The delivery connects on demand.
+impl Mail {
+    /// What requests mails.
+    pub(super) fn requests(&self, parts: &Parts) -> Arc<PasswordMails> {
+        Arc::new(PasswordMails {
+            database: parts.database(),
+            transactions: parts.transactions(),
+            recipients: Arc::clone(&self.recipients),
+            metrics: Arc::clone(&self.metrics),
+            wake: Arc::clone(&self.wake),
+            maximum: self.maximum,
+        })
+    }
+}
+
+/// Builds the parts of mails, and the delivery if the installation sends mails. It connects on
+/// demand.
 ///
 /// # Errors
 /// When a setting or a file cannot be used.
-pub(super) fn open_mail(parts: &Parts, settings: &Settings) -> Result<Mail, StartError> {
+pub(super) fn open_mail(
+    parts: &Parts,
+    settings: &Settings,
+) -> Result<(Mail, Option<MailDelivery>), StartError> {
     let metrics = Arc::<MailMetrics>::default();
     let wake = Arc::<Notify>::default();
     let mail = settings.mail.as_ref();
@@ -56,15 +76,8 @@ pub(super) fn open_mail(parts: &Parts, settings: &Settings) -> Result<Mail, Star
             wake: Arc::clone(&wake),
         }),
     };
-    let requests = Arc::new(PasswordMails {
-        database: parts.database(),
-        transactions: parts.transactions(),
-        recipients,
-        metrics: Arc::clone(&metrics),
-        wake,
-        maximum: mail.map(|mail| mail.maximum_per_hour),
-    });
-    Ok(Mail { requests, delivery, metrics })
+    let maximum = mail.map(|mail| mail.maximum_per_hour);
+    Ok((Mail { metrics, recipients, wake, maximum }, delivery))
 }
 
 fn failed(problem: Problem) -> StartError {

@@ -3,11 +3,11 @@
 mod activity;
 mod administration;
 mod application;
+mod capabilities;
 mod components;
 mod database;
 mod database_files;
 mod database_roles;
-mod deciders;
 mod descriptors;
 mod directory;
 mod error;
@@ -24,9 +24,11 @@ mod parts;
 mod prerequisites;
 mod protection;
 mod reload;
+mod request_state;
 mod saving;
 mod server;
 mod settings_findings;
+mod settings_reload;
 mod sockets;
 mod systemd;
 mod threads;
@@ -49,7 +51,7 @@ pub(crate) use self::{
         warn_about_role,
     },
     directory::{check_directory, check_password_verifier},
-    files::problems_of_files,
+    files::problems_of_serving,
     first_start::pending_migrations_of_unused,
     initial_users::add_initial_user,
     keyring::{load_keyring, open_keyring},

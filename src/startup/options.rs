@@ -1,10 +1,11 @@
 //! Converts settings to the option types of the capabilities.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     error::StartError,
     reload::{ReloadError, Reloadable, WatchedFiles},
+    settings_reload::CurrentIssuers,
 };
 use crate::{
     configuration::{self, IssuerSettings, Settings, VerificationSettings},
@@ -62,26 +63,18 @@ fn share_of_delay(answer_timeout: Duration, deadline: Duration, types: usize) ->
     answer_timeout.saturating_sub(deadline) * 3 / 4 / u32::try_from(types).unwrap_or(u32::MAX)
 }
 
-/// The issuers with a key set in a file, as something that can be reloaded.
-pub(super) fn reloadable_issuers(files: WatchedFiles, issuers: Arc<[Issuer]>) -> Reloadable {
+/// The issuers with a key set in a file, as something that can be reloaded. A reload of the settings
+/// changes which files these are.
+pub(super) fn reloadable_issuers(issuers: CurrentIssuers) -> Reloadable {
+    let files = {
+        let issuers = issuers.clone();
+        WatchedFiles::following(move || issuers.files())
+    };
     Reloadable::new("authentication.issuers", files, move || {
         // All of them: one unusable file must not keep the others from being read.
-        let results: Vec<_> = issuers.iter().map(Issuer::reload).collect();
+        let results: Vec<_> = issuers.get().iter().map(Issuer::reload).collect();
         results.into_iter().collect::<Result<(), _>>().map_err(ReloadError::unusable)
     })
-}
-
-/// The files with the key sets of issuers.
-pub(super) fn watch_issuers(settings: &Settings) -> WatchedFiles {
-    let issuers = settings.authentication.issuers.iter();
-    WatchedFiles::new(
-        issuers
-            .filter_map(|entry| match entry.key_source() {
-                Some(configuration::KeySource::File(file)) => Some(file.to_owned()),
-                Some(configuration::KeySource::Url(_)) | None => None,
-            })
-            .collect(),
-    )
 }
 
 /// Loads the configured token issuers.

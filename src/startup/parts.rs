@@ -17,8 +17,12 @@ use crate::{
         activity::metrics::ActivityMetrics,
         audit::changed_chains::ChangedChains,
         authentication::valid_from::IssuedValidFrom,
-        credentials::{last_uses::LastUses, list_check::ListCheckQueue, rehashing::RehashQueue},
-        operations::reload_metrics::ReloadMetrics,
+        credentials::{
+            last_uses::LastUses,
+            list_check::{ListCheckQueue, ListCheckRule},
+            rehashing::RehashQueue,
+        },
+        operations::{maintenance::Maintenance, reload_metrics::ReloadMetrics},
         throttling::throttle::Throttling,
         user_transaction::UserTransactions,
     },
@@ -26,23 +30,40 @@ use crate::{
 };
 
 /// The shared components that the capabilities are built from.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) database: Database,
     pub(super) keyring: KeyringHandle,
     pub(super) hashing: Arc<HashingEngine>,
     pub(super) types: Arc<CredentialTypes>,
-    pub(super) applications: Arc<Applications>,
     pub(super) metrics: Arc<ActivityMetrics>,
     pub(super) changed_chains: Arc<ChangedChains>,
-    pub(super) transactions: Arc<UserTransactions>,
-    pub(super) last_uses: Arc<LastUses>,
-    pub(super) rehash_queue: Arc<RehashQueue>,
-    /// `None`: passwords are not looked up when their owners log in.
-    pub(super) list_checks: Option<Arc<ListCheckQueue>>,
-    pub(super) throttling: Arc<Throttling>,
     pub(super) reloads: Arc<ReloadMetrics>,
     /// The end of what was issued before the database was restored.
     pub(super) valid_from: IssuedValidFrom,
+    pub(super) queues: Queues,
+    /// The components that a reload of the settings replaces.
+    pub(super) adjustable: Adjustable,
+}
+
+/// What requests leave to background tasks.
+#[derive(Clone, Default)]
+pub(super) struct Queues {
+    pub(super) last_uses: Arc<LastUses>,
+    pub(super) rehashes: Arc<RehashQueue>,
+    pub(super) list_checks: Arc<ListCheckQueue>,
+    /// Holds the tasks while the service is read-only.
+    pub(super) maintenance: Arc<Maintenance>,
+}
+
+/// The shared components that depend on settings that are reloaded.
+#[derive(Clone)]
+pub(super) struct Adjustable {
+    pub(super) applications: Arc<Applications>,
+    pub(super) transactions: Arc<UserTransactions>,
+    pub(super) throttling: Arc<Throttling>,
+    /// `None`: passwords are not looked up when their owners log in.
+    pub(super) list_checks: Option<Arc<ListCheckRule>>,
 }
 
 impl Parts {
@@ -56,31 +77,31 @@ impl Parts {
         let types = types.ok_or_else(|| missing("credentials.default_type"))?;
         let changed_chains = Arc::new(ChangedChains::default());
         let metrics = Arc::<ActivityMetrics>::default();
+        let queues = Queues::default();
+        queues.maintenance.set_read_only(settings.is_read_only);
+        let adjustable =
+            Adjustable::new(settings, &database, &keyring, &changed_chains, (&metrics, &queues));
         Ok(Self {
             hashing: Arc::new(start_hashing(settings)?),
             types: Arc::new(types),
-            applications: Arc::new(applications(settings)),
-            transactions: Arc::new(UserTransactions {
-                keyring: keyring.clone(),
-                changed_chains: Arc::clone(&changed_chains),
-                requires_reason: settings.requires_reason,
-            }),
             changed_chains,
-            last_uses: Arc::default(),
-            rehash_queue: Arc::default(),
-            list_checks: settings.unmarked_at_login().map(ListCheckQueue::new).map(Arc::new),
             reloads: Arc::default(),
             valid_from: IssuedValidFrom::default(),
-            throttling: Arc::new(Throttling {
-                database: database.for_logins(),
-                keyring: keyring.clone(),
-                limits: attempt_limits(settings),
-                metrics: Arc::clone(&metrics),
-            }),
             metrics,
+            queues,
+            adjustable,
             keyring,
             database,
         })
+    }
+
+    /// These components, adjusted to settings that were reloaded. They share everything else with
+    /// the former ones.
+    pub(super) fn reloaded(&self, settings: &Settings) -> Self {
+        let Self { database, keyring, changed_chains, metrics, queues, .. } = self;
+        let adjustable =
+            Adjustable::new(settings, database, keyring, changed_chains, (metrics, queues));
+        Self { adjustable, ..self.clone() }
     }
 
     pub(super) fn database(&self) -> Database {
@@ -96,6 +117,33 @@ impl Parts {
     }
 
     pub(super) fn transactions(&self) -> Arc<UserTransactions> {
-        Arc::clone(&self.transactions)
+        Arc::clone(&self.adjustable.transactions)
+    }
+}
+
+impl Adjustable {
+    fn new(
+        settings: &Settings,
+        database: &Database,
+        keyring: &KeyringHandle,
+        changed_chains: &Arc<ChangedChains>,
+        (metrics, queues): (&Arc<ActivityMetrics>, &Queues),
+    ) -> Self {
+        let rule = |except| ListCheckRule { queue: Arc::clone(&queues.list_checks), except };
+        Self {
+            applications: Arc::new(applications(settings)),
+            transactions: Arc::new(UserTransactions {
+                keyring: keyring.clone(),
+                changed_chains: Arc::clone(changed_chains),
+                requires_reason: settings.requires_reason,
+            }),
+            throttling: Arc::new(Throttling {
+                database: database.for_logins(),
+                keyring: keyring.clone(),
+                limits: attempt_limits(settings),
+                metrics: Arc::clone(metrics),
+            }),
+            list_checks: settings.unmarked_at_login().map(rule).map(Arc::new),
+        }
     }
 }

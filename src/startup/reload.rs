@@ -60,22 +60,24 @@ impl ReloadError {
 /// Files with their state when they were last looked at. Create it before the files are read for
 /// the first time, so that no change is missed.
 pub(crate) struct WatchedFiles {
-    files: Vec<PathBuf>,
+    files: FileNames,
     known: Fingerprints,
 }
 
 impl WatchedFiles {
     /// Looks at the files. They need not exist.
     pub(crate) fn new(files: Vec<PathBuf>) -> Self {
-        let known = fingerprints(&files);
-        Self { files, known }
+        Self::following(move || files.clone())
     }
 
-    /// True when there is no file.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty()
+    /// Like [`Self::new`], for files whose names can change.
+    pub(crate) fn following(files: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static) -> Self {
+        let known = fingerprints(&files());
+        Self { files: Box::new(files), known }
     }
 }
+
+type FileNames = Box<dyn Fn() -> Vec<PathBuf> + Send + Sync>;
 
 type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<(), ReloadError>> + Send + Sync>;
 
@@ -83,7 +85,7 @@ type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<(), ReloadError>> + Send
 pub(crate) struct Reloadable {
     /// The setting that names the files, for the log and the metrics.
     setting: &'static str,
-    files: Vec<PathBuf>,
+    files: FileNames,
     reload: Reload,
     /// Locked during a reload.
     state: Mutex<State>,
@@ -145,20 +147,21 @@ impl Reloadable {
         }
     }
 
-    /// Reads the files, whether they changed or not.
-    async fn reload(&self, metrics: &ReloadMetrics) {
+    /// Reads the files, whether they changed or not. True when the new content is in use.
+    async fn reload(&self, metrics: &ReloadMetrics) -> bool {
         let seen = self.look().await;
         let mut state = self.state.lock().await;
         state.seen = seen;
-        self.run(&mut state, metrics, true).await;
+        self.run(&mut state, metrics, true).await
     }
 
     /// Reads the files. `is_news` is false when only a repetition of a failure can follow, which is
     /// not another alarm.
-    async fn run(&self, state: &mut State, metrics: &ReloadMetrics, is_news: bool) {
+    async fn run(&self, state: &mut State, metrics: &ReloadMetrics, is_news: bool) -> bool {
         state.read.clone_from(&state.seen);
         let result = (self.reload)().await;
-        metrics.record(self.setting, result.is_ok());
+        let is_reloaded = result.is_ok();
+        metrics.record(self.setting, is_reloaded);
         state.retry_at = match &result {
             Err(ReloadError::Unavailable(_)) => Some(Instant::now() + RETRY_INTERVAL),
             Ok(()) | Err(ReloadError::Unusable(_)) => None,
@@ -174,10 +177,11 @@ impl Reloadable {
             }
             Err(_) => {}
         }
+        is_reloaded
     }
 
     async fn look(&self) -> Fingerprints {
-        let files = self.files.clone();
+        let files = (self.files)();
         // A volume on the network may not answer.
         tokio::task::spawn_blocking(move || fingerprints(&files)).await.unwrap_or_default()
     }
@@ -197,35 +201,44 @@ impl ReloadSignal {
 }
 
 /// Spawns the tasks that look at the files, one for each setting, so that a slow server or volume
-/// delays no other setting, and the task that waits for SIGHUP.
+/// delays no other setting, and the task that waits for SIGHUP. At the signal, the settings are read
+/// first. If they cannot be used, or a file that they name, no other file is read.
 pub(super) fn spawn(
     tasks: &mut JoinSet<()>,
     reloadables: Vec<Reloadable>,
     metrics: &Arc<ReloadMetrics>,
-    signal: Option<ReloadSignal>,
+    requested: Option<(ReloadSignal, Reloadable)>,
 ) {
-    let reloadables: Arc<[Reloadable]> = reloadables.into();
-    for (index, reloadable) in reloadables.iter().enumerate() {
-        metrics.add_setting(reloadable.setting);
-        let (reloadables, metrics) = (Arc::clone(&reloadables), Arc::clone(metrics));
-        tasks.spawn(async move {
-            let Some(reloadable) = reloadables.get(index) else { return };
-            loop {
-                tokio::time::sleep(POLL_INTERVAL).await;
-                reloadable.poll(&metrics).await;
-            }
-        });
+    let reloadables: Vec<_> = reloadables.into_iter().map(Arc::new).collect();
+    for reloadable in &reloadables {
+        watch(tasks, Arc::clone(reloadable), metrics);
     }
-    if let Some(ReloadSignal(mut signal)) = signal {
-        let metrics = Arc::clone(metrics);
+    if let Some((ReloadSignal(mut signal), settings)) = requested {
+        let (settings, metrics) = (Arc::new(settings), Arc::clone(metrics));
+        watch(tasks, Arc::clone(&settings), &metrics);
         tasks.spawn(async move {
             while signal.recv().await.is_some() {
                 systemd::notify_reloading();
-                join_all(reloadables.iter().map(|reloadable| reloadable.reload(&metrics))).await;
+                if settings.reload(&metrics).await {
+                    join_all(reloadables.iter().map(|reloadable| reloadable.reload(&metrics)))
+                        .await;
+                }
                 systemd::notify_ready();
             }
         });
     }
+}
+
+/// Spawns the task that looks at the files of a setting.
+fn watch(tasks: &mut JoinSet<()>, reloadable: Arc<Reloadable>, metrics: &Arc<ReloadMetrics>) {
+    metrics.add_setting(reloadable.setting);
+    let metrics = Arc::clone(metrics);
+    tasks.spawn(async move {
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            reloadable.poll(&metrics).await;
+        }
+    });
 }
 
 /// The state of each file; `None` for a file that cannot be found.

@@ -154,6 +154,8 @@ fn importers(components: &Components) -> Importers {
         bulk: Arc::clone(&components.administration.bulk_import),
         credentials: Arc::clone(&components.services.credentials),
         threads: components.hashing.capacity().threads,
+        // A command is the work of an operator, who decides whether it fits into the maintenance.
+        maintenance: Arc::default(),
     }
 }
 

@@ -89,11 +89,7 @@ impl Answers {
 pub(super) fn problems(variables: &[(&str, &str)]) -> Vec<Problem> {
     match read_settings(variables) {
         Err(problems) => problems,
-        Ok(settings) => {
-            let mut problems = settings.problems_of_serving();
-            problems.extend(startup::problems_of_files(&settings));
-            problems
-        }
+        Ok(settings) => startup::problems_of_serving(&settings),
     }
 }
 

@@ -14,7 +14,6 @@ use super::{answers::Answers, folder::Folder, settings_file::settings_text};
 use crate::{
     cli::{
         command_context::{Operator, invalid_settings, require},
-        config,
         output::{self, Failure},
     },
     configuration::Settings,
@@ -73,7 +72,7 @@ impl<'answers> Installation<'answers> {
     pub(super) async fn create(&mut self) -> Result<Option<SecretString>, Failure> {
         self.write_files()?;
         let settings = self.read_settings()?;
-        require(config::problems(&settings))?;
+        require(startup::problems_of_serving(&settings))?;
         output::print_status("the settings are valid");
         let database = startup::connect(&settings).await?;
         let pending = self.answers.database.pending_migrations;

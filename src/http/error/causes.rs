@@ -99,6 +99,7 @@ impl From<AuthenticationError> for ApiError {
             AuthenticationError::DirectoryUnavailable(_) => {
                 Self::caused(ErrorKind::DirectoryUnavailable, error)
             }
+            AuthenticationError::ReadOnly => Self::caused(ErrorKind::ReadOnly, error),
             AuthenticationError::Moving(error) => (*error).into(),
             AuthenticationError::Attempt(error) => error.into(),
             AuthenticationError::Hashing(error) => error.into(),

@@ -66,12 +66,17 @@ pub(in crate::http) enum ErrorKind {
     DirectoryUnavailable,
     OldSystemUnavailable,
     ShuttingDown,
+    /// Changes are refused during maintenance.
+    ReadOnly,
     OutcomeUnknown,
     Internal,
 }
 
 /// The default value of `Retry-After`.
 pub(super) const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// The value of `Retry-After` during maintenance, which takes minutes.
+const RETRY_AFTER_MAINTENANCE: Duration = Duration::from_secs(60);
 
 /// The member that samples name.
 const FIELD: &str = "Credential.Value";
@@ -156,6 +161,7 @@ error_table! {
     DirectoryUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "directory_unavailable";
     OldSystemUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "old_system_unavailable";
     ShuttingDown => SERVICE_UNAVAILABLE, UNAVAILABLE, "shutting_down";
+    ReadOnly => SERVICE_UNAVAILABLE, UNAVAILABLE, "read_only";
     OutcomeUnknown => SERVICE_UNAVAILABLE, UNAVAILABLE, "outcome_unknown";
     Internal => INTERNAL_SERVER_ERROR, INTERNAL, "internal";
 }
@@ -214,6 +220,9 @@ impl ErrorKind {
         }
         if let Self::TooManyAttempts { retry_after } = self {
             return *retry_after;
+        }
+        if matches!(self, Self::ReadOnly) {
+            return Some(RETRY_AFTER_MAINTENANCE);
         }
         (self.row().status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SOON)
     }

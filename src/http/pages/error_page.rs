@@ -31,6 +31,7 @@ pub(in crate::http) fn page_of(
     let frame = PageFrame::of(request, state).ok()?;
     let status = kind.row().status;
     let key = match status {
+        _ if matches!(kind, ErrorKind::ReadOnly) => "page-error-maintenance",
         StatusCode::FORBIDDEN => "page-error-forbidden",
         StatusCode::NOT_FOUND => "page-error-not-found",
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "page-error-busy",

@@ -34,6 +34,8 @@ pub(in crate::http) struct PageFrame {
     notice: Option<Notice>,
     /// False for a page whose URL has a secret.
     has_scripts: bool,
+    /// True while changes are refused.
+    is_read_only: bool,
 }
 
 /// The user who is signed in, and the navigation of this user.
@@ -100,6 +102,7 @@ impl PageFrame {
             session: None,
             notice: Notice::of(request),
             has_scripts: !is_password_page(request),
+            is_read_only: state.is_read_only,
         }
     }
 
@@ -173,6 +176,11 @@ impl PageFrame {
     /// True if the page runs the script.
     pub(in crate::http) fn has_scripts(&self) -> bool {
         self.has_scripts
+    }
+
+    /// True while changes are refused.
+    pub(in crate::http) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// The session; `None` for nobody.

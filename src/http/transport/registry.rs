@@ -8,7 +8,7 @@ use std::{
     io,
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
@@ -26,8 +26,6 @@ pub(crate) struct ConnectionLimits {
     pub(crate) maximum: usize,
     /// From one IPv4 address or one IPv6 /64 network.
     pub(crate) per_address: usize,
-    /// Networks without a limit per address: proxies, whose connections belong to many clients.
-    pub(crate) unlimited: Vec<IpNet>,
 }
 
 /// Counts of connections since the start.
@@ -55,6 +53,8 @@ pub(crate) struct TransportCounts {
 #[derive(Debug)]
 pub(crate) struct ConnectionRegistry {
     limits: ConnectionLimits,
+    /// Networks without a limit per address, which a reload of the settings replaces.
+    unlimited: RwLock<Vec<IpNet>>,
     open: Mutex<OpenConnections>,
     cut_offs: CutOffs,
 }
@@ -103,18 +103,29 @@ pub(super) struct Recorder {
 }
 
 impl ConnectionRegistry {
-    /// A registry without connections.
-    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, open: Mutex::default(), cut_offs: CutOffs::default() })
+    /// A registry without connections. Networks without a limit per address are proxies, whose
+    /// connections belong to many clients.
+    pub(crate) fn new(limits: ConnectionLimits, unlimited: Vec<IpNet>) -> Arc<Self> {
+        let unlimited = RwLock::new(unlimited);
+        Arc::new(Self { limits, unlimited, open: Mutex::default(), cut_offs: CutOffs::default() })
+    }
+
+    /// Replaces the networks without a limit per address, for connections that are opened from now
+    /// on.
+    pub(crate) fn set_unlimited(&self, networks: Vec<IpNet>) {
+        *self.unlimited.write().unwrap_or_else(PoisonError::into_inner) = networks;
+    }
+
+    fn is_unlimited(&self, address: IpAddr) -> bool {
+        let networks = self.unlimited.read().unwrap_or_else(PoisonError::into_inner);
+        networks.iter().any(|network| network.contains(&address))
     }
 
     /// Registers a new connection, and evicts a waiting one if a limit is reached; `None` when all
     /// connections are busy.
     pub(crate) fn register(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Registration> {
         let address = address.map(|address| address.to_canonical());
-        let is_limited = address.is_some_and(|address| {
-            !self.limits.unlimited.iter().any(|network| network.contains(&address))
-        });
+        let is_limited = address.is_some_and(|address| !self.is_unlimited(address));
         let network = address.map(network_of);
         let mut open = self.lock();
         let same_network = open.by_network.get(&network).map_or(0, BTreeSet::len);
@@ -281,7 +292,7 @@ mod tests {
 
     fn registry(maximum: usize, per_address: usize) -> Arc<ConnectionRegistry> {
         let unlimited = vec!["192.0.2.0/24".parse().unwrap()];
-        ConnectionRegistry::new(ConnectionLimits { maximum, per_address, unlimited })
+        ConnectionRegistry::new(ConnectionLimits { maximum, per_address }, unlimited)
     }
 
     fn address(text: &str) -> IpAddr {

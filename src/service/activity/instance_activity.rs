@@ -89,7 +89,7 @@ impl InstanceActivity {
     }
 
     /// The id of this instance.
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 

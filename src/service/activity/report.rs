@@ -85,7 +85,7 @@ pub(crate) struct ActivityReport {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// What the settings say; it does not change while the process runs.
+/// What the settings say.
 pub(crate) struct ActivitySettings {
     /// The period of anchors; zero for none.
     pub(crate) anchor_period: Duration,

@@ -38,6 +38,9 @@ pub(crate) enum AuthenticationError {
     /// The old system, which decides about this login, gave no answer. The attempt is not counted.
     #[error("the old system cannot be asked whether the password is right")]
     OldSystemUnavailable(#[from] HookError),
+    /// Users do not move while the service is read-only.
+    #[error("the service is read-only, and the user would have to move from the old system")]
+    ReadOnly,
     /// The directory, which decides about this login unless a password here does, has not decided. The
     /// attempt is counted for the passwords here only.
     #[error("the directory cannot verify the password")]
@@ -112,6 +115,7 @@ impl AuthenticationError {
             | Self::Attempt(_)
             | Self::KeyUnavailable(_)
             | Self::IssuerUnavailable(_)
+            | Self::ReadOnly
             | Self::Moving(_)
             | Self::Hashing(_)
             | Self::Storage(_) => false,
@@ -140,6 +144,7 @@ impl AuthenticationError {
             | Self::IssuerUnavailable(_)
             | Self::OldSystemUnavailable(_)
             | Self::DirectoryUnavailable(_)
+            | Self::ReadOnly
             | Self::Moving(_)
             | Self::Hashing(_) => false,
         }

@@ -33,7 +33,7 @@ pub(crate) struct IssuerTokenAuthenticator {
     pub(crate) database: Database,
     pub(crate) keyring: KeyringHandle,
     pub(crate) issuers: Arc<[Issuer]>,
-    pub(crate) key_sets: KeySets,
+    pub(crate) key_sets: Arc<KeySets>,
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) admissions: Admissions,
 }

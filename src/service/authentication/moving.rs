@@ -44,12 +44,14 @@ use crate::{
 /// Moves users at their first login.
 pub(crate) struct Moving {
     pub(crate) database: Database,
-    pub(crate) hook: MigrationHook,
+    pub(crate) hook: Arc<MigrationHook>,
     pub(crate) hashing: Arc<HashingEngine>,
     /// The type of the credential that is kept.
     pub(crate) password_type: CredentialType,
     pub(crate) writer: Arc<UserWriter>,
     pub(crate) transactions: Arc<UserTransactions>,
+    /// True when nobody may move.
+    pub(crate) is_read_only: bool,
 }
 
 /// What an answer of the old system may do.

@@ -38,7 +38,7 @@ use crate::{
     service::{
         credentials::{
             last_uses::LastUses,
-            list_check::{ListCheckQueue, PendingLookup},
+            list_check::{ListCheckRule, PendingLookup},
             rehashing::RehashQueue,
         },
         throttling::throttle::{AttemptCounters, ReservedAttempt, Throttling},
@@ -64,11 +64,11 @@ pub(crate) struct PasswordAuthenticator {
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) rehash_queue: Arc<RehashQueue>,
     /// `None`: passwords are not looked up in the list of common passwords when their owners log in.
-    pub(crate) list_checks: Option<Arc<ListCheckQueue>>,
+    pub(crate) list_checks: Option<Arc<ListCheckRule>>,
     /// `None`: no users move from an old system.
     pub(crate) moving: Option<Moving>,
     /// `None`: the directory verifies no passwords.
-    pub(crate) directory: Option<DirectoryLogins>,
+    pub(crate) directory: Option<Arc<DirectoryLogins>>,
 }
 
 impl PasswordAuthenticator {

@@ -23,7 +23,7 @@ use crate::{
         user::{User, UserId, UserType},
     },
     security::common_passwords::ListKey,
-    service::errors::ChangeUserError,
+    service::{errors::ChangeUserError, operations::maintenance::Maintenance},
 };
 
 /// The maximum number of passwords that wait to be looked up.
@@ -41,17 +41,23 @@ struct Lookup {
 pub(crate) struct ListCheckQueue {
     sender: mpsc::Sender<Lookup>,
     receiver: Mutex<mpsc::Receiver<Lookup>>,
-    /// Users of these types keep a common password.
-    except: Vec<UserType>,
 }
 
-impl ListCheckQueue {
-    /// An empty queue, for users of all types but these.
-    pub(crate) fn new(except: Vec<UserType>) -> Self {
+impl Default for ListCheckQueue {
+    fn default() -> Self {
         let (sender, receiver) = mpsc::channel(MAXIMUM_WAITING);
-        Self { sender, receiver: Mutex::new(receiver), except }
+        Self { sender, receiver: Mutex::new(receiver) }
     }
+}
 
+/// Chooses the passwords to look up.
+pub(crate) struct ListCheckRule {
+    pub(crate) queue: Arc<ListCheckQueue>,
+    /// Users of these types keep a common password.
+    pub(crate) except: Vec<UserType>,
+}
+
+impl ListCheckRule {
     /// The lookup of a password that was just verified against this row; `None` if the credential is
     /// never marked for it. Users who may not change their own password keep it: a mark would lock
     /// them out.
@@ -72,7 +78,7 @@ impl ListCheckQueue {
             version: row.version,
             request_id: client_info.request_id.clone(),
         };
-        Some(PendingLookup { lookup: Some(lookup), sender: self.sender.clone() })
+        Some(PendingLookup { lookup: Some(lookup), sender: self.queue.sender.clone() })
     }
 }
 
@@ -108,14 +114,15 @@ pub(crate) struct ListChecks {
 }
 
 impl ListChecks {
-    /// Looks up the queued passwords; never returns.
-    pub(crate) async fn run(&self) {
+    /// Looks up the queued passwords, and marks none while the service is read-only; never returns.
+    pub(crate) async fn run(&self, maintenance: &Maintenance) {
         let mut waiting = self.queue.receiver.lock().await;
         while let Some(lookup) = waiting.recv().await {
             if !lookup.key.is_listed() {
                 continue;
             }
             let user_id = lookup.user_id;
+            maintenance.writable().await;
             match self.mark(lookup).await {
                 Ok(true) => tracing::info!(
                     user.id = %user_id,

@@ -18,7 +18,7 @@ use crate::{
         keyring_handle::KeyringHandle,
         sealing::{Binding, Envelope, seal},
     },
-    service::unsealing::unseal,
+    service::{operations::maintenance::Maintenance, unsealing::unseal},
     storage::{Database, credential_writes::HashReplacement},
 };
 
@@ -60,11 +60,15 @@ pub(crate) struct Rehashing {
 }
 
 impl Rehashing {
-    /// Replaces the queued hashes; never returns.
-    pub(crate) async fn run(&self) {
+    /// Replaces the queued hashes, unless the service is read-only; never returns.
+    pub(crate) async fn run(&self, maintenance: &Maintenance) {
         let mut waiting = self.queue.receiver.lock().await;
         while let Some(rehash) = waiting.recv().await {
             let user_id = rehash.row.user_id;
+            if maintenance.is_read_only() {
+                // Dropped rather than kept: it holds a password, and the next login tries again.
+                continue;
+            }
             match self.rehash(rehash).await {
                 Ok(true) => tracing::info!(user.id = %user_id, "rehashed a credential"),
                 Ok(false) => {}

@@ -30,6 +30,7 @@ use crate::{
     },
     service::{
         errors::ChangeUserError,
+        operations::maintenance::Maintenance,
         user_transaction::{AuditedChange, UserTransactions, lock_user},
     },
     storage::{
@@ -108,10 +109,11 @@ pub(crate) struct MailDelivery {
 }
 
 impl MailDelivery {
-    /// Delivers mails as they become due; never returns.
-    pub(crate) async fn run(&self) {
+    /// Delivers mails as they become due, and none while the service is read-only; never returns.
+    pub(crate) async fn run(&self, maintenance: &Maintenance) {
         let mut failures = 0;
         loop {
+            maintenance.writable().await;
             let progress = self.deliver_next().await.unwrap_or_else(|error| {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

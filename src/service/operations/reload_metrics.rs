@@ -11,6 +11,7 @@ use prometheus_client::{
 pub(crate) struct ReloadMetrics {
     reloads: Family<ReloadLabels, Counter>,
     failed: Family<SettingLabels, Gauge>,
+    restart_required: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,10 +41,17 @@ impl ReloadMetrics {
         self.failed.get_or_create(&SettingLabels { setting }).set(i64::from(!is_success));
     }
 
+    /// Sets the number of settings that changed and need a restart.
+    pub(crate) fn set_restart_required(&self, settings: usize) {
+        self.restart_required.set(i64::try_from(settings).unwrap_or(i64::MAX));
+    }
+
     /// Registers all metrics.
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register("reloads", "Files read again", self.reloads.clone());
+        registry.register("reloads", "Settings and files read again", self.reloads.clone());
         let help = "1: the last reload failed and the former content is in use. 0: it succeeded";
         registry.register("reload_failed", help, self.failed.clone());
+        let help = "Settings that changed and take effect only after a restart";
+        registry.register("settings_restart_required", help, self.restart_required.clone());
     }
 }

@@ -6,6 +6,7 @@ use std::{
     fs,
 };
 
+use credential_keeper::{Effect, describe_routes};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Url};
 use serde_json::{Map, Value, json};
@@ -14,7 +15,10 @@ use sqlx::PgPool;
 use super::{
     ADMINISTRATOR, EXAMPLES, Operation, add_administrator, document, examples, operations,
 };
-use crate::support::{Answer, Credentials, TestApp};
+use crate::{
+    maintenance::written,
+    support::{Answer, Credentials, TestApp},
+};
 
 /// What replaces a secret, or an id that changes with each run.
 const PLACEHOLDER: &str = "…";
@@ -299,6 +303,16 @@ fn is_recent_time(text: &str) -> bool {
     is_time && text.starts_with("20")
 }
 
+/// What the route of a case does.
+fn effect(case: &Case<'_>) -> Effect {
+    let Operation { method, path, .. } = case.operation;
+    let routes = describe_routes();
+    let route = routes
+        .iter()
+        .find(|route| route.method.eq_ignore_ascii_case(method) && route.path == path.as_str());
+    route.unwrap_or_else(|| panic!("{}: has no route", case.id)).effect
+}
+
 #[sqlx::test]
 async fn the_examples_are_what_the_service_answers(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
@@ -310,7 +324,11 @@ async fn the_examples_are_what_the_service_answers(pool: PgPool) {
     let mut variables = Variables::new(&table["variables"]);
     let mut recorded: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for case in cases(&table, &operations) {
+        let before = written(&app).await;
         let example = record(&app, &case, &mut variables).await;
+        if effect(&case) != Effect::Changes {
+            assert_eq!(written(&app).await, before, "{}: works while read-only", case.id);
+        }
         let list = recorded.entry(case.id).or_default();
         if !list.contains(&example) {
             list.push(example);

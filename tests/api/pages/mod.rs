@@ -17,5 +17,5 @@ mod interrupted_forms;
 mod matrix;
 mod repeated_forms;
 mod return_to;
-mod transfers;
+pub(crate) mod transfers;
 mod uploads;

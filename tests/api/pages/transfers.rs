@@ -68,7 +68,7 @@ pub(super) async fn send_fields(
 }
 
 /// Sends a file, to be checked (`check`) or imported (`import`).
-pub(super) async fn send(browser: &mut Browser, mode: &str, file: impl AsRef<[u8]>) -> Answer {
+pub(crate) async fn send(browser: &mut Browser, mode: &str, file: impl AsRef<[u8]>) -> Answer {
     let fields = fields_of_form(browser, mode).await;
     send_fields(browser, &fields, file.as_ref()).await
 }
@@ -82,7 +82,7 @@ pub(super) fn is_in_progress(page: &Answer) -> bool {
 }
 
 /// Waits for the end of the import that an answer leads to; returns its page.
-pub(super) async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
+pub(crate) async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
     for _ in 0..600 {
         let page = browser.follow(answer).await;
         page.assert_status(200);

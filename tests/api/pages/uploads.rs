@@ -16,7 +16,7 @@ use super::{
         BOUNDARY, PAGE, fields_of_form, multipart, send, send_fields, users_named, wait_for_end,
     },
 };
-use crate::support::{Answer, Server, TestApp, keeper, password_of};
+use crate::support::{Answer, Reloading, Server, TestApp, keeper, password_of};
 
 /// Only files and passwords contain it.
 const MARKER: &str = "MARKERq7Zk";
@@ -222,4 +222,25 @@ async fn an_upload_that_takes_too_long_is_refused_counted_and_logged(pool: PgPoo
     let (_, log) = server.wait();
     assert!(log.contains("its file did not arrive in time"), "{log}");
     assert!(!log.contains(MARKER), "{log}");
+}
+
+#[sqlx::test]
+async fn the_limits_of_uploads_change_while_the_service_runs(pool: PgPool) {
+    let reloading = Reloading::start(pool, &[("passwords.policy", "'none'")]).await;
+    let app = &reloading.app;
+    let mut browser = Browser::at(&app.url);
+    browser.sign_in("/login", "anna", &password_of("anna")).await.assert_status(303);
+    let large = "{\"login_name\":\"large\"}\n".repeat(4000);
+    let sent = send(&mut browser, "check", large.clone()).await;
+    wait_for_end(&mut browser, &sent).await;
+    reloading.set(&[("import.maximum_upload_bytes", "65536")]).await;
+    let fields = fields_of_form(&mut browser, "check").await;
+    send_fields(&mut browser, &fields, large.as_bytes()).await.assert_status(413);
+    reloading.set(&[("import.upload_timeout_seconds", "1")]).await;
+    let fields = fields_of_form(&mut browser, "check").await;
+    let (stream, _) = begin(&browser, &app.url, &fields).await;
+    let answer = answer_of(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    // An import of before the reload is still known.
+    wait_for_end(&mut browser, &sent).await;
 }

@@ -116,6 +116,17 @@ impl Instance {
         panic!("timed out before {name} was {value}; it is {found:?}");
     }
 
+    /// Waits until a counter is higher than it was.
+    pub(crate) async fn wait_for_more(&self, name: &str, before: f64) {
+        for _ in 0..600 {
+            if self.metric(name).await > Some(before) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("timed out before {name} was more than {before}");
+    }
+
     /// Waits until a key of the keyring in use has a state.
     pub(crate) async fn wait_for_key(&self, key: &str, state: &str) {
         let name = format!(r#"keeper_keyring_key{{key="{key}",state="{state}"}}"#);

@@ -26,6 +26,7 @@ mod pgbouncer;
 mod ports;
 mod private_server;
 mod raw_directory;
+mod reloading;
 mod server;
 mod slapd;
 mod soft_hsm;
@@ -52,6 +53,7 @@ pub(crate) use self::{
     raw_directory::{
         BIND, EXTENDED, RawDirectory, SEARCH, done, element, entry, message, page_done, result,
     },
+    reloading::{Reloading, SETTINGS_REFUSED, SETTINGS_RELOADED},
     server::{Server, started},
     slapd::{BIND_PASSWORD, Slapd},
     soft_hsm::{PIN, SoftHsm},

@@ -58,14 +58,20 @@ pub(crate) struct ImportJobs {
     pub(crate) upload_timeout: Duration,
     pub(crate) metrics: Arc<ImportMetrics>,
     pub(crate) registry: ImportRegistry,
-    pub(crate) state: Mutex<State>,
+    pub(crate) shared: Arc<SharedImports>,
+}
+
+/// What the imports of an instance share, also when its settings are reloaded.
+#[derive(Default)]
+pub(crate) struct SharedImports {
+    state: Mutex<State>,
     /// Wakes second copies of a form.
-    pub(crate) received: Notify,
+    received: Notify,
 }
 
 /// The files that are received, the import in progress, and the last ones.
 #[derive(Default)]
-pub(crate) struct State {
+struct State {
     /// The ids of the forms whose files are received.
     uploads: Vec<String>,
     /// True while an import is in progress.
@@ -83,7 +89,7 @@ pub(crate) struct UploadPlace {
 impl Drop for UploadPlace {
     fn drop(&mut self) {
         self.jobs.state().uploads.retain(|id| *id != self.id);
-        self.jobs.received.notify_waiters();
+        self.jobs.shared.received.notify_waiters();
     }
 }
 
@@ -120,7 +126,7 @@ impl ImportJobs {
     ) -> Result<Result<UploadPlace, PlaceError>, StorageError> {
         let waiting = async {
             loop {
-                let received = self.received.notified();
+                let received = self.shared.received.notified();
                 match self.try_begin(&id) {
                     Some(begun) => return begun,
                     None => received.await,
@@ -208,6 +214,6 @@ impl ImportJobs {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,7 +32,9 @@ use super::{
     },
     users::{Imported, ImportedUser, UserImport},
 };
-use crate::service::{credentials::saving::Credentials, errors::ChangeUserError};
+use crate::service::{
+    credentials::saving::Credentials, errors::ChangeUserError, operations::maintenance::Maintenance,
+};
 
 /// Lines in progress per hashing thread: one is hashed while others are read or written.
 const LINES_PER_THREAD: usize = 4;
@@ -48,6 +50,8 @@ pub(crate) struct Importers {
     pub(crate) credentials: Arc<Credentials>,
     /// The number of hashing threads.
     pub(crate) threads: usize,
+    /// Holds the import while the service is read-only.
+    pub(crate) maintenance: Arc<Maintenance>,
 }
 
 /// The options of a run.
@@ -74,6 +78,15 @@ pub(crate) struct ImportRun<Q> {
     unfinished: Unfinished,
     /// Number of the last entry that was read.
     number: u64,
+}
+
+/// The next entry, once changes are allowed.
+async fn next_when_writable(
+    entries: &mut Entries,
+    maintenance: &Maintenance,
+) -> Result<Reading, InputError> {
+    maintenance.writable().await;
+    entries.next().await
 }
 
 impl<Q: Requester> ImportRun<Q> {
@@ -120,6 +133,7 @@ impl<Q: Requester> ImportRun<Q> {
         mut stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
         report: &mut R,
     ) -> Result<bool, R::Error> {
+        let maintenance = Arc::clone(&self.importers.maintenance);
         loop {
             let next = tokio::select! {
                 biased;
@@ -127,14 +141,15 @@ impl<Q: Requester> ImportRun<Q> {
                     self.flush();
                     return Ok(false);
                 }
-                next = entries.next() => next,
+                // Lines whose change has begun end; the others wait while the service is read-only.
+                next = next_when_writable(&mut entries, &maintenance) => next,
                 // Input from a pipe can be slow; results are reported in the meantime.
                 Some(results) = self.results.recv() => {
                     self.record_all(results, report)?;
                     report.completed(self.completed())?;
                     continue;
                 }
-                () = tokio::time::sleep(batch::PERIOD), if !self.batch.is_empty() => {
+                () = tokio::time::sleep(batch::PERIOD), if !self.batch.is_empty() && !maintenance.is_read_only() => {
                     self.flush();
                     continue;
                 }

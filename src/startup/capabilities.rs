@@ -1,0 +1,329 @@
+//! Builds the capabilities of request handlers and commands, at the start and when the settings are
+//! reloaded.
+
+use std::sync::Arc;
+
+use super::{
+    activity::Recording,
+    administration::{Administration, administration, import_jobs},
+    directory::{OpenDirectory, open_directory},
+    error::StartError,
+    mail::{Mail, open_mail},
+    memory,
+    migration::open_migration_hook,
+    options::{access_tokens, attempt_limits, enabled_schemes, lifetimes},
+    parts::Parts,
+    saving::Saving,
+};
+use crate::{
+    configuration::Settings,
+    domain::proof_age::MaximumProofAge,
+    key_sets::KeySets,
+    migration_hook::{HookMetrics, MigrationHook},
+    security::issuer_token::Issuer,
+    service::{
+        Services,
+        authentication::{
+            Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
+            issuer_token::IssuerTokenAuthenticator, moving::Moving,
+            password::PasswordAuthenticator, session::SessionAuthenticator,
+            ticket::TicketAuthenticator, tokens::Tokens,
+        },
+        credentials::{passwords::Passwords, saving::Credentials},
+        import::{
+            jobs::{SharedImports, metrics::ImportMetrics},
+            run::Importers,
+        },
+        mail::{delivery::MailDelivery, links::PasswordLinks, requests::PasswordMails},
+        operations::instance::Instance,
+        sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
+        throttling::lockouts::Lockouts,
+        users::{
+            directory::UserDirectory,
+            overview::{Transfers, UserOverviews},
+        },
+    },
+};
+
+/// What the capabilities use beside the database, as long as the process runs: clients of other
+/// systems, and the state of this instance.
+pub(super) struct Systems {
+    pub(super) recording: Recording,
+    pub(super) imports: Arc<SharedImports>,
+    pub(super) import_metrics: Arc<ImportMetrics>,
+    /// The maximum memory of the process, in KiB.
+    pub(super) memory_ceiling_kib: u64,
+    directory: OpenDirectory,
+    /// `None`: no users move from an old system.
+    hook: Option<Arc<MigrationHook>>,
+    migration: Arc<HookMetrics>,
+    mail: Mail,
+    key_sets: Arc<KeySets>,
+}
+
+impl Systems {
+    /// Opens the clients of the settings, which connect on demand.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub(super) fn open(
+        parts: &Parts,
+        settings: &Settings,
+    ) -> Result<(Self, Option<MailDelivery>), StartError> {
+        let migration = Arc::<HookMetrics>::default();
+        let (mail, delivery) = open_mail(parts, settings)?;
+        let systems = Self {
+            directory: open_directory(settings)?,
+            hook: open_migration_hook(settings, &migration)?.map(Arc::new),
+            migration,
+            mail,
+            key_sets: Arc::new(KeySets::new().map_err(StartError::client)?),
+            recording: Recording::new(parts),
+            imports: Arc::default(),
+            import_metrics: Arc::default(),
+            memory_ceiling_kib: memory::ceiling_kib(parts.hashing.capacity(), settings),
+        };
+        Ok((systems, delivery))
+    }
+
+    /// What moves users from the old system, if there is one.
+    fn moving(&self, parts: &Parts, settings: &Settings, saving: &Saving) -> Option<Moving> {
+        Some(Moving {
+            database: parts.database(),
+            hook: Arc::clone(self.hook.as_ref()?),
+            hashing: parts.hashing(),
+            password_type: parts.types.password().clone(),
+            writer: Arc::clone(&saving.user_writer),
+            transactions: parts.transactions(),
+            is_read_only: settings.is_read_only,
+        })
+    }
+
+    /// The state of this instance.
+    fn instance(&self, parts: &Parts, settings: &Settings) -> Instance {
+        Instance {
+            database: parts.database().for_logins(),
+            hashing: parts.hashing(),
+            keyring: parts.keyring(),
+            activity: self.recording.report(parts, settings),
+            reloads: Arc::clone(&parts.reloads),
+            directory: Arc::clone(&self.directory.search),
+            imports: Arc::clone(&self.import_metrics),
+            mail: Arc::clone(&self.mail.metrics),
+            migration: Arc::clone(&self.migration),
+            memory_ceiling_kib: self.memory_ceiling_kib,
+        }
+    }
+}
+
+/// The capabilities.
+pub(super) struct Capabilities {
+    pub(super) services: Services,
+    pub(super) administration: Administration,
+}
+
+/// Builds the capabilities.
+pub(super) fn capabilities(
+    parts: &Parts,
+    settings: &Settings,
+    issuers: Arc<[Issuer]>,
+    systems: &Systems,
+) -> Capabilities {
+    let saving = Saving::new(parts, settings, &issuers);
+    let administration = administration(parts, settings, &saving);
+    let authentication = Authentication::new(parts, settings, &saving, issuers, systems);
+    let services = services(parts, settings, saving, authentication, (systems, &administration));
+    Capabilities { services, administration }
+}
+
+/// The capabilities that authenticate callers.
+struct Authentication {
+    issued: Arc<IssuedTickets>,
+    tokens: Arc<Tokens>,
+    passwords: Arc<PasswordAuthenticator>,
+    sessions: Arc<SessionAuthenticator>,
+    authenticator: Arc<Authenticator>,
+}
+
+impl Authentication {
+    fn new(
+        parts: &Parts,
+        settings: &Settings,
+        saving: &Saving,
+        issuers: Arc<[Issuer]>,
+        systems: &Systems,
+    ) -> Self {
+        let installation = settings.installation.installation_type;
+        let admissions = Admissions::new(parts.hashing());
+        let issued = issued_tickets(parts, settings);
+        let tokens = Arc::new(Tokens {
+            keyring: parts.keyring(),
+            applications: Arc::clone(&parts.adjustable.applications),
+            access_tokens: access_tokens(settings),
+        });
+        let passwords = Arc::new(PasswordAuthenticator {
+            database: parts.database().for_logins(),
+            keyring: parts.keyring(),
+            hashing: parts.hashing(),
+            types: Arc::clone(&parts.types),
+            throttling: Arc::clone(&parts.adjustable.throttling),
+            last_uses: Arc::clone(&parts.queues.last_uses),
+            rehash_queue: Arc::clone(&parts.queues.rehashes),
+            list_checks: parts.adjustable.list_checks.clone(),
+            moving: systems.moving(parts, settings, saving),
+            directory: systems.directory.logins.clone(),
+        });
+        let sessions = Arc::new(SessionAuthenticator {
+            database: parts.database().for_logins(),
+            keyring: parts.keyring(),
+            installation,
+            issued: Arc::clone(&issued),
+            admissions: admissions.clone(),
+        });
+        let issuer_tokens = IssuerTokenAuthenticator {
+            database: parts.database().for_logins(),
+            keyring: parts.keyring(),
+            issuers,
+            key_sets: Arc::clone(&systems.key_sets),
+            last_uses: Arc::clone(&parts.queues.last_uses),
+            admissions: admissions.clone(),
+        };
+        let authenticator = Arc::new(Authenticator {
+            installation,
+            schemes: enabled_schemes(settings),
+            maximum_proof_age: MaximumProofAge::of_setting(
+                settings.authentication.maximum_proof_age,
+            ),
+            applications: Arc::clone(&parts.adjustable.applications),
+            passwords: Arc::clone(&passwords),
+            tickets: TicketAuthenticator {
+                database: parts.database().for_logins(),
+                issued: Arc::clone(&issued),
+                admissions: admissions.clone(),
+            },
+            bearer: BearerAuthenticator {
+                database: parts.database().for_logins(),
+                tokens: Arc::clone(&tokens),
+                issued: Arc::clone(&issued),
+                issuer_tokens,
+                admissions: admissions.clone(),
+            },
+            sessions: Arc::clone(&sessions),
+            admissions,
+        });
+        Self { issued, tokens, passwords, sessions, authenticator }
+    }
+}
+
+fn issued_tickets(parts: &Parts, settings: &Settings) -> Arc<IssuedTickets> {
+    let (keyring, valid_from) = (parts.keyring(), parts.valid_from.clone());
+    let statements = parts.database().statements();
+    Arc::new(IssuedTickets { keyring, lifetimes: lifetimes(settings), valid_from, statements })
+}
+
+fn services(
+    parts: &Parts,
+    settings: &Settings,
+    saving: Saving,
+    authentication: Authentication,
+    (systems, administration): (&Systems, &Administration),
+) -> Services {
+    let mails = systems.mail.requests(parts);
+    let links = Arc::new(password_links(parts, &saving, &mails));
+    let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
+    let directory = Arc::clone(&saving.directory);
+    let credentials = Arc::new(Credentials {
+        database: parts.database(),
+        keyring: parts.keyring(),
+        hashing: parts.hashing(),
+        types: Arc::clone(&parts.types),
+        hasher: saving.hasher,
+        writer: saving.credential_writer,
+        transactions: parts.transactions(),
+        requirements: saving.requirements,
+    });
+    let tickets = Arc::new(Tickets {
+        database: parts.database().for_logins(),
+        transactions: parts.transactions(),
+        issued: Arc::clone(&issued),
+        maximum_per_user: settings.tickets.maximum_per_user,
+    });
+    // Few lines at a time, so that logins do not wait.
+    let importers = Importers {
+        users: Arc::clone(&administration.user_import),
+        bulk: Arc::clone(&administration.bulk_import),
+        credentials: Arc::clone(&credentials),
+        threads: 1,
+        maintenance: Arc::clone(&parts.queues.maintenance),
+    };
+    let imports = import_jobs(parts, settings, importers, systems);
+    let transfers = Transfers { imports, export: Arc::clone(&administration.export) };
+    let overviews = overviews(parts, settings, directory, &tickets, transfers);
+    let ticket_logins = Arc::new(TicketLogins {
+        authenticator: Arc::clone(&authenticator),
+        tickets: Arc::clone(&tickets),
+        tokens: Arc::clone(&tokens),
+    });
+    Services {
+        authenticator,
+        tokens,
+        passwords: Arc::new(Passwords {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            hashing: parts.hashing(),
+            credentials: Arc::clone(&credentials),
+            checker: saving.checker,
+            directory: saving.directory,
+            throttling: Arc::clone(&parts.adjustable.throttling),
+            mails,
+            links,
+        }),
+        users: saving.users,
+        sessions: Arc::new(Sessions {
+            is_enabled: settings.authentication.session,
+            keyring: parts.keyring(),
+            passwords,
+            authenticator: sessions,
+            issued,
+            tickets,
+            credentials: Arc::clone(&credentials),
+        }),
+        credentials,
+        ticket_logins,
+        overviews,
+        directory_search: Arc::clone(&systems.directory.search),
+        instance: Arc::new(systems.instance(parts, settings)),
+    }
+}
+
+/// What reads everything about a user at once.
+fn overviews(
+    parts: &Parts,
+    settings: &Settings,
+    directory: Arc<UserDirectory>,
+    tickets: &Arc<Tickets>,
+    transfers: Transfers,
+) -> Arc<UserOverviews> {
+    Arc::new(UserOverviews {
+        database: parts.database(),
+        directory,
+        lockouts: Arc::new(Lockouts {
+            database: parts.database(),
+            transactions: parts.transactions(),
+            limits: attempt_limits(settings),
+        }),
+        tickets: Arc::clone(tickets),
+        transfers,
+    })
+}
+
+fn password_links(parts: &Parts, saving: &Saving, mails: &PasswordMails) -> PasswordLinks {
+    PasswordLinks {
+        database: parts.database(),
+        keyring: parts.keyring(),
+        types: Arc::clone(&parts.types),
+        recipients: Arc::clone(&mails.recipients),
+        hasher: Arc::clone(&saving.hasher),
+        writer: Arc::clone(&saving.credential_writer),
+    }
+}

@@ -1,0 +1,138 @@
+//! Reads the settings again while the service runs, and takes over what needs no restart, all or
+//! nothing.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use super::{
+    components::Lasting,
+    error::StartError,
+    files::problems_of_serving,
+    reload::{ReloadError, Reloadable, WatchedFiles},
+    request_state::RequestState,
+};
+use crate::{
+    configuration::{LoadedSettings, Problems, SettingChanges, Settings},
+    http::StatePublisher,
+    log_filter,
+    security::issuer_token::Issuer,
+    telemetry,
+};
+
+/// The name of the reload in the log and the metrics.
+pub(super) const NAME: &str = "settings";
+
+/// The token issuers in use, which a reload of the settings can replace.
+#[derive(Clone)]
+pub(super) struct CurrentIssuers(Arc<RwLock<Arc<[Issuer]>>>);
+
+impl CurrentIssuers {
+    pub(super) fn new(issuers: Arc<[Issuer]>) -> Self {
+        Self(Arc::new(RwLock::new(issuers)))
+    }
+
+    /// The issuers in use.
+    pub(super) fn get(&self) -> Arc<[Issuer]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, issuers: Arc<[Issuer]>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = issuers;
+    }
+
+    /// The files with the key sets of the issuers in use.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.get().iter().filter_map(|issuer| issuer.keys().file()).map(ToOwned::to_owned).collect()
+    }
+}
+
+/// What a reload of the settings replaces.
+pub(super) struct SettingsReload {
+    pub(super) lasting: Arc<Lasting>,
+    pub(super) states: Arc<StatePublisher>,
+    pub(super) request_state: RequestState,
+    pub(super) issuers: CurrentIssuers,
+    /// The settings in use. Locked during a reload.
+    pub(super) running: Mutex<LoadedSettings>,
+}
+
+impl SettingsReload {
+    /// The settings as something that can be reloaded: when their file changes, and on SIGHUP.
+    pub(super) fn into_reloadable(self) -> Reloadable {
+        let file = self.running.lock().unwrap_or_else(PoisonError::into_inner).file().cloned();
+        let files = file.into_iter().collect();
+        let reload = move || self.reload().map_err(|error| ReloadError::Unusable(error.into()));
+        Reloadable::new(NAME, WatchedFiles::new(files), reload)
+    }
+
+    /// Reads the settings, builds everything that depends on them, and only then takes it over.
+    ///
+    /// # Errors
+    /// The problems. Nothing was changed.
+    fn reload(&self) -> Result<(), ReloadSettingsError> {
+        let new = LoadedSettings::from_environment()?;
+        let problems = problems_of_serving(new.settings());
+        if !problems.is_empty() {
+            return Err(Problems(problems).into());
+        }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = running.changes_to(&new);
+        if !changes.reloaded.is_empty() {
+            let reloaded = running.reloaded(&new)?;
+            self.take_over(running.settings(), reloaded.settings())?;
+            *running = reloaded;
+        }
+        drop(running);
+        self.report(&changes);
+        Ok(())
+    }
+
+    fn take_over(&self, former: &Settings, new: &Settings) -> Result<(), ReloadSettingsError> {
+        let filter = log_filter::parse(&new.log.level)?;
+        let issuers = if former.authentication.issuers == new.authentication.issuers {
+            self.issuers.get()
+        } else {
+            self.lasting.load_issuers(new)?
+        };
+        let services = self.lasting.services(new, Arc::clone(&issuers));
+        let state = self.request_state.build(new, services);
+        // Nothing fails from here on.
+        self.request_state.set_proxies(&new.http.trusted_proxies);
+        self.lasting.maintenance().set_read_only(new.is_read_only);
+        self.issuers.replace(issuers);
+        self.states.replace(state);
+        telemetry::replace_filter(filter);
+        Ok(())
+    }
+
+    fn report(&self, changes: &SettingChanges) {
+        let SettingChanges { reloaded, restart } = changes;
+        self.lasting.reloads().set_restart_required(restart.len());
+        if !reloaded.is_empty() {
+            let settings = reloaded.join(", ");
+            tracing::info!(settings, "took over the changed settings");
+        }
+        if !restart.is_empty() {
+            let settings = restart.join(", ");
+            tracing::warn!(settings, "these settings changed and need a restart");
+        }
+    }
+}
+
+/// Why the settings were not reloaded.
+#[derive(Debug, thiserror::Error)]
+enum ReloadSettingsError {
+    #[error("{}", one_line(.0))]
+    Invalid(#[from] Problems),
+    #[error("log.level: {0}")]
+    LogLevel(#[from] log_filter::BadFilter),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// The problems on one line, for the log.
+fn one_line(Problems(problems): &Problems) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,217 @@
+//! The read-only mode: logins and reads work, changes get 503, and background work waits.
+
+use std::time::Duration;
+
+use credential_keeper::{Effect, describe_routes};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::{
+    pages::{
+        browser::Browser,
+        transfers::{send, wait_for_end},
+    },
+    soap,
+    support::{
+        ADMINISTRATOR, Answer, Credentials, OldSystem, PLAIN, PRINCIPAL, Reloading, SAVE, TICKETS,
+        TestApp, old_password, password_of,
+    },
+};
+
+const READ_ONLY: (&str, &str) = ("KEEPER__MAINTENANCE__READ_ONLY", "true");
+
+/// The same as a setting of a file.
+const ON: (&str, &str) = ("maintenance.read_only", "true");
+
+const NO_POLICY: (&str, &str) = ("passwords.policy", "'none'");
+
+/// A password of the list of common passwords.
+const LISTED: &str = "password123";
+
+#[track_caller]
+fn assert_read_only(answer: &Answer) {
+    answer.assert_refused(503, "SoServiceUnavailableException", "read_only");
+    assert_eq!(answer.header("retry-after"), "60");
+}
+
+#[sqlx::test]
+async fn every_route_that_changes_something_is_refused_and_no_other(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[READ_ONLY], "").await;
+    let (mut refused, mut served) = (0, 0);
+    for route in describe_routes() {
+        let path = route.path.replace("{id}", "278").replace("{user}", "paul");
+        for credentials in [Credentials::Anonymous, app.administrator()] {
+            let request = app.request(route.method.parse().unwrap(), &path, &credentials);
+            let answer = Answer::read(request.send().await.unwrap()).await;
+            if route.effect == Effect::Changes {
+                assert_read_only(&answer);
+                refused += 1;
+            } else {
+                assert_ne!(answer.status, 503, "{} {path}: {answer:?}", route.method);
+                served += 1;
+            }
+        }
+    }
+    assert!(refused > 100 && served > 100, "{refused} {served}");
+}
+
+/// Everything that a change writes, and that neither a login nor a read may: users, credentials, mails
+/// and the audit events of changes.
+pub(crate) async fn written(app: &TestApp) -> String {
+    let statement = "SELECT concat_ws('/',
+        (SELECT md5(string_agg(u::text, ',' ORDER BY user_id)) FROM users u),
+        (SELECT md5(string_agg(concat_ws(' ', user_id, credential_type, version, sealed_hash), ','
+            ORDER BY user_id, credential_type)) FROM credentials),
+        (SELECT count(*) FROM untrusted_credentials), (SELECT count(*) FROM password_mails),
+        (SELECT count(*) FROM audit_events WHERE kind NOT IN ('ticket_issued', 'ticket_ended',
+            'session_started', 'session_proven', 'session_ended')))";
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+}
+
+#[sqlx::test]
+async fn everybody_can_log_in_while_the_service_is_read_only(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[READ_ONLY], "").await;
+    let before = written(&app).await;
+    let ticket = app.ticket(&app.plain()).await;
+    let session = app.session(PLAIN.1).await;
+    let token = app.token(&app.plain()).await;
+    for credentials in
+        [app.plain(), Credentials::Ticket(ticket), Credentials::Bearer(token), session.clone()]
+    {
+        app.get(PRINCIPAL, &credentials).await.assert_status(200);
+    }
+    let url = format!("{}{}", app.url, soap::SERVICE);
+    let request = app.client.post(url).header("Content-Type", "text/xml");
+    let request = request.body(soap::login(PLAIN.1, &password_of(PLAIN.1)));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    app.post("/logout", &session, &json!({})).await.assert_status(200);
+    app.get(PRINCIPAL, &session).await.assert_unauthenticated();
+    // Guessing is still counted: it must not be free during maintenance.
+    for number in 0..5 {
+        let wrong = Credentials::basic("nobody", &format!("wrong {number}"));
+        app.get(PRINCIPAL, &wrong).await.assert_unauthenticated();
+    }
+    let wrong = Credentials::basic("nobody", "another");
+    app.get(PRINCIPAL, &wrong).await.assert_status(429);
+    assert_eq!(written(&app).await, before);
+    let ready = app.client.get(format!("{}/health/ready", app.operations)).send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+}
+
+#[sqlx::test]
+async fn pages_say_that_the_service_is_read_only(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    let text = "The service is read-only during maintenance.";
+    let mut browser = Browser::signed_in(&app, ADMINISTRATOR.1).await;
+    let form = browser.open("/admin/users/new").await;
+    assert!(!form.body.contains(text), "{form:?}");
+    app.reconfigure(&[READ_ONLY]).await;
+    let mut browser = browser.moved_to(&app.url);
+    let fields = [("LoginName", "new"), ("DisplayName", "New")];
+    let refused = browser.submit(&form, "/admin/users/new", &fields).await;
+    refused.assert_status(503);
+    assert_eq!(refused.header("retry-after"), "60");
+    for page in [&refused, &browser.open("/account").await, &browser.open("/login").await] {
+        assert!(page.body.contains(text), "{page:?}");
+    }
+    let mut browser = browser.in_language("de");
+    let page = browser.open("/account").await;
+    assert!(
+        page.body.contains("Der Dienst ist während einer Wartung schreibgeschützt."),
+        "{page:?}"
+    );
+}
+
+#[sqlx::test]
+async fn commands_of_an_operator_work_while_the_service_is_read_only(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[READ_ONLY], "").await;
+    app.add_user((401, "added"), &[]);
+    app.command(&["user", "retire", "added"], "").assert_success();
+}
+
+#[sqlx::test]
+async fn background_work_waits_until_changes_are_allowed(pool: PgPool) {
+    let reloading = Reloading::start(pool, &[NO_POLICY]).await;
+    let app = &reloading.app;
+    let mark = async || {
+        let mark = "SELECT change_required FROM credentials WHERE user_id = 278";
+        let mark: Option<String> = sqlx::query_scalar(mark).fetch_one(&app.pool).await.unwrap();
+        mark
+    };
+    app.save(&app.administrator(), PLAIN.0, "", LISTED).await.assert_saved();
+    reloading.set(&[ON]).await;
+    let paul = Credentials::basic(PLAIN.1, LISTED);
+    app.get(PRINCIPAL, &paul).await.assert_status(200);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(mark().await, None);
+    reloading.set(&[]).await;
+    while mark().await.is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[sqlx::test]
+async fn an_import_in_progress_waits_until_changes_are_allowed(pool: PgPool) {
+    const LINES: i64 = 400;
+    let reloading = Reloading::start(pool, &[NO_POLICY]).await;
+    let app = &reloading.app;
+    let imported = async || {
+        let count = "SELECT count(*) FROM users WHERE login_name LIKE 'held-%'";
+        let count: i64 = sqlx::query_scalar(count).fetch_one(&app.pool).await.unwrap();
+        count
+    };
+    let line = |number| {
+        json!({"login_name": format!("held-{number}"), "credentials": [{"value": "a password"}]})
+            .to_string()
+    };
+    let file: Vec<_> = (0..LINES).map(line).collect();
+    let mut browser = Browser::at(&app.url);
+    browser.sign_in("/login", "anna", &password_of("anna")).await.assert_status(303);
+    let sent = send(&mut browser, "import", file.join("\n")).await;
+    while imported().await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    reloading.set(&[NO_POLICY, ON]).await;
+    // Lines whose change has begun end.
+    let mut held = imported().await;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = imported().await;
+        if now == held {
+            break;
+        }
+        held = now;
+    }
+    assert!(held < LINES, "the import ended before it could be held");
+    reloading.set(&[NO_POLICY]).await;
+    wait_for_end(&mut browser, &sent).await;
+    assert_eq!(imported().await, LINES);
+}
+
+#[sqlx::test]
+async fn nobody_moves_from_the_old_system_while_the_service_is_read_only(pool: PgPool) {
+    let old = OldSystem::start();
+    let variables = old.variables();
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let variables: Vec<_> = variables.chain([READ_ONLY]).collect();
+    let mut app = TestApp::spawn_with(pool, &variables, "").await;
+    let mover = Credentials::basic("mover", &old_password("mover"));
+    assert_read_only(&app.get(PRINCIPAL, &mover).await);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    assert!(old.requests().is_empty(), "the old system is not asked");
+    app.reconfigure(&[("KEEPER__MAINTENANCE__READ_ONLY", "false")]).await;
+    app.get(PRINCIPAL, &mover).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn a_change_is_refused_before_its_body_and_its_caller_are_examined(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[READ_ONLY], "").await;
+    let request = app.request(Method::POST, SAVE, &Credentials::Raw("nonsense".to_owned()));
+    let request = request.header("Content-Type", "image/png").body("x");
+    assert_read_only(&Answer::read(request.send().await.unwrap()).await);
+    assert_read_only(&app.post(SAVE, &app.administrator(), &Value::Null).await);
+    app.post(TICKETS, &app.administrator(), &Value::Null).await.assert_status(201);
+    let preflight = app.request(Method::OPTIONS, SAVE, &Credentials::Anonymous);
+    assert_eq!(preflight.send().await.unwrap().status(), 405);
+}
