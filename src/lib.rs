@@ -31,6 +31,7 @@ mod log_events;
 mod log_filter;
 mod mail;
 mod migration_hook;
+mod recent_events;
 mod security;
 mod service;
 mod startup;

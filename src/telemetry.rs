@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::task::JoinError;
-use tracing::Subscriber;
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
     util::SubscriberInitExt,
@@ -18,6 +18,7 @@ use crate::{
     configuration::{LogFormat, LogSettings},
     log_events::alarm,
     log_filter::{self, BadFilter},
+    recent_events::RecentEvents,
 };
 
 /// The target of the span and the events of requests.
@@ -43,9 +44,10 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), BadFilter> {
         registry
             .with(text.with_filter(filter))
             .with(json().with_filter(log_filter::only_anchors()))
+            .with(RecentEvents.with_filter(LevelFilter::WARN))
             .try_init()
     } else {
-        registry.with(filter).with(json()).try_init()
+        registry.with(filter).with(json()).with(RecentEvents).try_init()
     };
     if started.is_ok() {
         let _ = FILTER.set(RunningFilter { handle, is_text });

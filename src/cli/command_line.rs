@@ -5,8 +5,8 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    application, audit, calibrate, completions, config, credential, development, doctor, export,
-    health, import, init, keys, manual, migrate, openapi,
+    application, audit, calibrate, completions, config, credential, development, doctor, drain,
+    export, health, import, init, keys, manual, migrate, openapi,
     output::{self, Failure, Format},
     passwords, reference, restore, rotate_key, serve,
     start_text::START_TEXT,
@@ -26,7 +26,7 @@ struct Arguments {
 }
 
 /// The version, the build profile, the target platform and the compiler.
-const VERSION: &str = concat!(
+pub(super) const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",
     env!("CREDENTIAL_KEEPER_PROFILE"),
@@ -95,7 +95,7 @@ enum Command {
     Config(config::Command),
     /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if it does not
     /// meet a requirement.
-    Doctor,
+    Doctor(doctor::Arguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Write the generated reference documents; see `script/reference`.
@@ -106,6 +106,11 @@ enum Command {
     Manual(manual::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
+    /// Take an instance of this machine out of the rotation of its load balancer, or put it back.
+    ///
+    /// The readiness check answers 503, each response ends its connection, and requests are served as
+    /// before.
+    Drain(drain::Arguments),
     /// Check whether a running instance is ready, for container health checks.
     Health(health::Arguments),
 }
@@ -163,11 +168,12 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Passwords(command) => passwords::run(&command),
             Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command, format),
-            Command::Doctor => Box::pin(doctor::run(format)).await,
+            Command::Doctor(arguments) => Box::pin(doctor::run(&arguments, format)).await,
             Command::Openapi => openapi::run(),
             Command::Reference(arguments) => reference::run(&arguments, Arguments::command()),
             Command::Manual(arguments) => manual::run(&arguments, Arguments::command()),
             Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+            Command::Drain(arguments) => drain::run(&arguments),
             Command::Health(arguments) => health::run(&arguments).await,
         }
     });

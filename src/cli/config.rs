@@ -1,6 +1,9 @@
 //! `config`: checks and shows the settings.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -10,7 +13,7 @@ use super::{
     output::{self, Failure, Format, ReportFormat, printable},
 };
 use crate::{
-    configuration::{self, EffectiveSetting, Settings},
+    configuration::{self, EffectiveSetting, SettingDifference, Settings},
     startup,
 };
 
@@ -33,12 +36,21 @@ pub(super) enum Command {
         #[arg(long, value_enum, conflicts_with = "json")]
         format: Option<ReportFormat>,
     },
+    /// Compare the settings with those of another file, and say which differences take effect while
+    /// the service runs; exit 1 if they differ.
+    ///
+    /// The environment variables apply to both. A secret is shown as "(set)".
+    Diff {
+        /// Another settings file.
+        file: PathBuf,
+    },
 }
 
 /// Runs a subcommand.
 pub(super) fn run(command: &Command, format: Format) -> Result<ExitCode, Failure> {
     match command {
         Command::Check { show } => check(*show),
+        Command::Diff { file } => diff(file, format),
         Command::Show { format: chosen } => show(ReportFormat::choose(*chosen, format)),
     }
 }
@@ -65,6 +77,22 @@ fn check(show: bool) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)
+}
+
+fn diff(file: &Path, format: Format) -> Result<ExitCode, Failure> {
+    let differences = configuration::compare_with_file(file);
+    let differences = differences.map_err(|problems| invalid_settings(&problems))?;
+    let shown = |value: &Option<toml::Value>| {
+        json!(value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))
+    };
+    let row = |difference: &SettingDifference| {
+        let effect = if difference.is_reloaded { "reload" } else { "restart" };
+        let SettingDifference { setting, now, new, .. } = difference;
+        [json!(setting), shown(now), shown(new), json!(effect)]
+    };
+    let rows: Vec<_> = differences.iter().map(row).collect();
+    output::print_rows(format, ["SETTING", "NOW", "NEW", "NEEDS"], &rows)?;
+    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn show(format: ReportFormat) -> Result<ExitCode, Failure> {

@@ -11,7 +11,7 @@ use reqwest::{ClientBuilder, Identity};
 
 use super::{command_context, output, output::Failure};
 use crate::{
-    configuration::{Problems, TlsSettings},
+    configuration::{Problems, Settings, TlsSettings},
     security::secret_file,
     startup::load_certificates,
 };
@@ -30,11 +30,9 @@ pub(super) struct Arguments {
 
 /// Exits 0 if the instance is ready, otherwise 1.
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
-    let client = client.tls_danger_accept_invalid_certs(true);
     let (base, client) = match &arguments.url {
-        Some(url) => (url.trim_end_matches('/').to_owned(), client),
-        None => operations(client)?,
+        Some(url) => (url.trim_end_matches('/').to_owned(), client()),
+        None => operations(&command_context::read_settings()?, client())?,
     };
     let client = client.build()?;
     let status = client.get(format!("{base}/health/ready")).send().await?.status();
@@ -48,9 +46,17 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A client of an operations listener.
+pub(super) fn client() -> ClientBuilder {
+    let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+    client.tls_danger_accept_invalid_certs(true)
+}
+
 /// The URL of the operations listener, and a client that it accepts.
-fn operations(client: ClientBuilder) -> Result<(String, ClientBuilder), Failure> {
-    let settings = command_context::read_settings()?;
+pub(super) fn operations(
+    settings: &Settings,
+    client: ClientBuilder,
+) -> Result<(String, ClientBuilder), Failure> {
     let missing = || Failure::new("operations.listen: is required; set it or pass --url");
     let address = settings.operations.listen.ok_or_else(missing)?;
     let tls = &settings.operations.tls;

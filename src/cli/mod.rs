@@ -15,6 +15,7 @@ mod credential;
 mod credential_target;
 mod development;
 mod doctor;
+mod drain;
 mod export;
 mod health;
 mod import;

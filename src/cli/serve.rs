@@ -4,17 +4,18 @@ use std::process::ExitCode;
 
 use super::{command_context, output, output::Failure, stop::stop_signal_of_serve};
 use crate::{
-    startup::{self, Application, Protection, ReloadSignal},
+    startup::{self, Application, DrainSignals, Protection, ReloadSignal},
     storage::{installation::InstallationKind, privileges::GrantedRole},
 };
 
-/// Serves until SIGINT or SIGTERM, and reloads settings and files at SIGHUP. Fails at startup if the settings are
+/// Serves until SIGINT or SIGTERM, reloads settings and files at SIGHUP, and
+/// drains at SIGUSR1. Fails at startup if the settings are
 /// unsafe.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
     let loaded = command_context::load_settings()?;
     let settings = loaded.settings().clone();
     command_context::require(settings.problems_of_serving())?;
-    let reload = ReloadSignal::listen()?;
+    let (reload, drain) = (ReloadSignal::listen()?, DrainSignals::listen()?);
     let stop = stop_signal_of_serve()?;
     let mut stop = Box::pin(stop);
     let database = tokio::select! {
@@ -30,7 +31,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     startup::warn_about_role(&database).await?;
     let application = tokio::select! {
         () = &mut stop => return Ok(ExitCode::SUCCESS),
-        application = Application::build(&settings, database) => application?.reload_at(reload, loaded),
+        application = Application::build(&settings, database) => application?.reload_at(reload, loaded).drain_at(drain),
     };
     announce(&application, startup::protect())?;
     application.run_until(stop).await?;

@@ -59,20 +59,21 @@ impl EffectiveSetting {
 pub(super) fn list(reader: &Reader, origins: &Origins) -> Vec<EffectiveSetting> {
     let effective = |setting: SettingDescription| {
         let name = setting.full_name();
-        let (value, origin) = match (reader.found(&name), reader.merged(&name)) {
-            (Some(file), _) => {
-                (Some(toml::Value::String(file.display().to_string())), Origin::Credential)
-            }
-            (None, Some(value)) => {
-                let value = redact(&name, typed(value, reader.default(&name)), SET);
-                (value, origins.of(&name))
-            }
-            (None, None) => return None,
+        let value = shown(reader, &name)?;
+        let origin = match reader.found(&name) {
+            Some(_) => Origin::Credential,
+            None => origins.of(&name),
         };
-        let value = value.unwrap_or_else(|| toml::Value::String(SET.to_owned()));
         Some(EffectiveSetting { section: setting.section, name: setting.name, value, origin })
     };
     describe_settings().into_iter().filter_map(effective).collect()
+}
+
+/// The value of a setting without secrets.
+pub(super) fn shown(reader: &Reader, name: &str) -> Option<toml::Value> {
+    let value = value_of(reader, name)?;
+    let value = if reader.found(name).is_some() { Some(value) } else { redact(name, value, SET) };
+    Some(value.unwrap_or_else(|| toml::Value::String(SET.to_owned())))
 }
 
 /// The value of a setting with its secrets: the file of systemd's credentials, or the merged value.

@@ -42,7 +42,7 @@ pub(crate) use self::{
     mail::{MailSettings, SmtpSource},
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
-    reloading::{LoadedSettings, SettingChanges},
+    reloading::{LoadedSettings, SettingChanges, SettingDifference, compare_with_file},
     sections::{DatabaseSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
     validation::is_strong_hash,

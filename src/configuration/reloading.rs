@@ -3,13 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet, hash_map::RandomState},
     hash::BuildHasher,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::LazyLock,
 };
 
 use super::{
     descriptions::describe_settings,
-    effective::value_of,
+    effective::{shown, value_of},
     environment::{Sources, read},
     problem::{Problem, Problems},
     reader::Reader,
@@ -71,6 +71,37 @@ pub(crate) struct LoadedSettings {
     settings: Settings,
     file: Option<PathBuf>,
     digests: BTreeMap<String, u64>,
+}
+
+/// A setting whose value in another file differs.
+#[derive(Debug)]
+pub(crate) struct SettingDifference {
+    pub(crate) setting: String,
+    /// The value without secrets; `None` if it has none.
+    pub(crate) now: Option<toml::Value>,
+    pub(crate) new: Option<toml::Value>,
+    /// True when the new value takes effect while the service runs.
+    pub(crate) is_reloaded: bool,
+}
+
+/// Compares the settings of this process with those that it would have with another file.
+///
+/// # Errors
+/// The problems of either.
+pub(crate) fn compare_with_file(other: &Path) -> Result<Vec<SettingDifference>, Problems> {
+    let Sources { file, variables } = Sources::of_process()?;
+    let (_, now) = read(file.as_deref(), variables.clone())?;
+    let (_, new) = read(Some(other), variables)?;
+    let (digests_now, digests_new) = (digests(&now), digests(&new));
+    let names = describe_settings().into_iter().map(|setting| setting.full_name());
+    let changed = names.filter(|name| digests_now.get(name) != digests_new.get(name));
+    let describe = |setting: String| SettingDifference {
+        now: shown(&now, &setting),
+        new: shown(&new, &setting),
+        is_reloaded: is_reloaded(&setting),
+        setting,
+    };
+    Ok(changed.map(describe).collect())
 }
 
 /// The settings whose values differ.

@@ -19,7 +19,7 @@ use super::{
     error::{ApiError, ErrorKind},
     error_rendering, head_limits, health, hosts, maintenance, metrics,
     pages::page_session::authenticate_page,
-    path_case, request_id,
+    path_case, recent_errors, request_id,
     request_span::RequestSpan,
     response_headers,
     route::{Access, Effect, Route, answering},
@@ -61,7 +61,8 @@ pub(crate) fn application(
         .wrap(from_fn(move |request, next| provider.provide(request, next)))
 }
 
-/// The application of the operations listener: health and metrics, which need no authentication.
+/// The application of the operations listener: health, metrics and the last errors, which need no
+/// authentication.
 pub(crate) fn operations_application(
     state: CurrentState,
 ) -> App<
@@ -77,6 +78,7 @@ pub(crate) fn operations_application(
     App::new()
         .configure(health::configure)
         .configure(metrics::configure)
+        .configure(recent_errors::configure)
         .default_service(web::to(unknown_route))
         .wrap(from_fn(error_rendering::render))
         .wrap(from_fn(request_id::assign))

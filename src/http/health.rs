@@ -31,6 +31,9 @@ async fn ready(state: Data<HttpState>) -> HttpResponse {
     if state.readiness.is_stopping() {
         return respond(HttpResponse::ServiceUnavailable(), "stopping\n");
     }
+    if state.readiness.is_draining() {
+        return respond(HttpResponse::ServiceUnavailable(), "draining\n");
+    }
     let readiness = state
         .service
         .run(|instance: Arc<Instance>| async move { instance.check_readiness().await });

@@ -44,6 +44,7 @@ mod password_mail;
 mod path_case;
 mod query;
 mod reason_header;
+mod recent_errors;
 mod request_context;
 mod request_id;
 mod request_span;

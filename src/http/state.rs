@@ -113,16 +113,28 @@ pub(crate) struct ListenerCertificate {
     pub(crate) expires_at: Box<dyn Fn() -> Option<OffsetDateTime> + Send + Sync>,
 }
 
-/// The readiness of this instance, which ends when a shutdown begins.
+/// The readiness of this instance, which ends when a shutdown begins, and is interrupted while it is
+/// drained.
 #[derive(Default)]
 pub(crate) struct Readiness {
     is_stopping: AtomicBool,
+    is_draining: AtomicBool,
 }
 
 impl Readiness {
     /// Marks this instance as not ready for requests.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes this instance out of the rotation of a load balancer, or puts it back.
+    pub(crate) fn set_draining(&self, is_draining: bool) {
+        self.is_draining.store(is_draining, Ordering::Relaxed);
+    }
+
+    /// True while this instance is drained.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
     }
 
     /// True after [`Self::stop`].

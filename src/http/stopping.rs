@@ -1,4 +1,4 @@
-//! Announces the end of connections while this instance stops.
+//! Announces the end of connections while this instance stops or is drained.
 //!
 //! A connection that is kept open leads to one instance. A client behind a load balancer that
 //! distributes connections would use it until the listener closes, and lose a request that crosses
@@ -17,15 +17,17 @@ use actix_web::{
 
 use super::state::HttpState;
 
-/// Middleware that makes each response the last one of its connection, once a shutdown has begun.
+/// Middleware that makes each response the last one of its connection, once a shutdown or a drain has
+/// begun.
 pub(super) async fn announce(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = next.call(request).await?;
     let state = response.request().app_data::<Data<HttpState>>();
-    let is_stopping = state.is_some_and(|state| state.readiness.is_stopping());
-    if is_stopping && response.request().version() < Version::HTTP_2 {
+    let is_leaving =
+        state.is_some_and(|state| state.readiness.is_stopping() || state.readiness.is_draining());
+    if is_leaving && response.request().version() < Version::HTTP_2 {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::{
     components::{Background, Components, Lasting, build},
     database_files::reloadable_files,
+    drain::DrainSignals,
     error::StartError,
     initial_users::{InitialUser, add_initial_user},
     keyring::{open_keyring_when_ready, reloadable_keyring, watch_keyring},
@@ -71,19 +72,23 @@ pub struct Application {
     reloads: Reloads,
 }
 
-/// What is read again while the application runs.
+/// What is read again while the application runs, and the signals of operators.
 struct Reloads {
     reloadables: Vec<Reloadable>,
     request_state: RequestState,
     issuers: CurrentIssuers,
     /// `None`: the settings are not read again, as in `dev`.
     on_request: Option<(ReloadSignal, LoadedSettings)>,
+    drain: Option<DrainSignals>,
 }
 
 impl Reloads {
     /// Spawns the tasks that read files again.
     fn spawn(self, tasks: &mut JoinSet<()>, lasting: Arc<Lasting>, states: Arc<StatePublisher>) {
-        let Self { reloadables, request_state, issuers, on_request } = self;
+        let Self { reloadables, request_state, issuers, on_request, drain } = self;
+        if let Some(signals) = drain {
+            super::drain::spawn(tasks, signals, Arc::clone(&states.current().readiness));
+        }
         let metrics = Arc::clone(lasting.reloads());
         let requested = on_request.map(|(signal, running)| {
             let running = Mutex::new(running);
@@ -146,7 +151,7 @@ impl Application {
             shutdown: settings.shutdown.clone(),
             timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
-            reloads: Reloads { reloadables, request_state, issuers, on_request: None },
+            reloads: Reloads { reloadables, request_state, issuers, on_request: None, drain: None },
         })
     }
 
@@ -154,6 +159,12 @@ impl Application {
     /// when their file changes, and at the signal; `settings` are those of this application.
     pub(crate) fn reload_at(mut self, signal: ReloadSignal, settings: LoadedSettings) -> Self {
         self.reloads.on_request = Some((signal, settings));
+        self
+    }
+
+    /// Leaves the rotation of a load balancer at these signals, and comes back.
+    pub(crate) fn drain_at(mut self, signals: DrainSignals) -> Self {
+        self.reloads.drain = Some(signals);
         self
     }
 

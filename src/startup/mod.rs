@@ -10,6 +10,7 @@ mod database_files;
 mod database_roles;
 mod descriptors;
 mod directory;
+mod drain;
 mod error;
 mod files;
 mod first_start;
@@ -51,6 +52,7 @@ pub(crate) use self::{
         warn_about_role,
     },
     directory::{check_directory, check_password_verifier},
+    drain::DrainSignals,
     files::problems_of_serving,
     first_start::pending_migrations_of_unused,
     initial_users::add_initial_user,
@@ -58,6 +60,7 @@ pub(crate) use self::{
     keyring_file::{configured_kinds, open_keyring_copy, open_keyring_file, wrap_keyring},
     mail::{check_mail, is_mail_protected},
     migration::check_migration_hook,
+    options::test_hashing,
     protection::{Protection, forbid_core_dumps, protect},
     reload::ReloadSignal,
     settings_findings::check_settings,

@@ -18,7 +18,7 @@ use crate::{
     security::{
         access_token::AccessTokens,
         application_token::Applications,
-        hashing::{HashingEngine, HashingOptions},
+        hashing::{Capacity, HashingEngine, HashingOptions},
         issuer_keys::{IssuerError, KeySource},
         issuer_token::{Issuer, IssuerOptions},
     },
@@ -45,6 +45,16 @@ pub(super) fn start_hashing(settings: &Settings) -> Result<HashingEngine, StartE
         maximum_verified: settings.hashing.maximum_verified,
         verified_lifetime: settings.hashing.verified_lifetime,
     })?)
+}
+
+/// Starts the hashing of the settings on one thread, which tests the kernel, and ends it.
+///
+/// # Errors
+/// The errors of [`start_hashing`].
+pub(crate) fn test_hashing(settings: &Settings) -> Result<Capacity, StartError> {
+    let mut settings = settings.clone();
+    settings.hashing.threads = 1;
+    Ok(start_hashing(&settings)?.capacity())
 }
 
 /// How long a refusal may be delayed: a part of what the queue leaves of the time for an answer. The

@@ -2,6 +2,7 @@
 
 use std::{sync::RwLock, time::Duration};
 
+use data_encoding::HEXLOWER;
 use secrecy::SecretString;
 use sqlx::{
     PgConnection, Postgres, Transaction,
@@ -221,6 +222,42 @@ pub(crate) async fn compare_migrations(
         pending: lacking(&known, &applied),
         unknown: lacking(&applied, &known),
     })
+}
+
+/// A migration, as this binary and the database know it.
+#[derive(Debug)]
+pub(crate) struct MigrationState {
+    pub(crate) version: i64,
+    /// Empty for a migration that this binary does not have.
+    pub(crate) description: String,
+    /// SHA-384 of its text, in hexadecimal digits.
+    pub(crate) checksum: String,
+    /// `applied`, `pending`, or `unknown` to this binary.
+    pub(crate) state: &'static str,
+}
+
+/// Every migration of this binary, and those of the database that it does not have.
+///
+/// # Errors
+/// When the query fails.
+pub(crate) async fn describe_migrations(
+    database: &Database,
+) -> Result<Vec<MigrationState>, StorageError> {
+    let MigrationDifference { pending, unknown } = compare_migrations(database).await?;
+    let migrator = migrator();
+    let known = migrator.iter().map(|migration| MigrationState {
+        version: migration.version,
+        description: migration.description.clone().into_owned(),
+        checksum: HEXLOWER.encode(&migration.checksum),
+        state: if pending.contains(&migration.version) { "pending" } else { "applied" },
+    });
+    let others = unknown.into_iter().map(|version| MigrationState {
+        version,
+        description: String::new(),
+        checksum: String::new(),
+        state: "unknown",
+    });
+    Ok(known.chain(others).collect())
 }
 
 /// Commits a transaction.

@@ -69,8 +69,8 @@ pub(crate) use self::{
     connections::{Connection, ConnectionCounts},
     connector::{ConnectionFiles, ConnectionFilesSource, Timeouts},
     database::{
-        ConnectOptions, begin_snapshot, commit, compare_migrations, connect, migrate,
-        pending_migrations, require_usable_sessions,
+        ConnectOptions, MigrationState, begin_snapshot, commit, compare_migrations, connect,
+        describe_migrations, migrate, pending_migrations, require_usable_sessions,
     },
     database_url::DatabaseUrl,
     database_url_password::{join_password, split_password},

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Prefix of every secret of this test; nothing else contains it.
-const MARKER: &str = "CANARYq7Zk";
+pub(crate) const MARKER: &str = "CANARYq7Zk";
 
 /// Marker for URLs, where no client of this API has a reason to put a secret. The web server keeps
 /// the last URLs in memory for its next requests, so only memory may contain this marker.
@@ -148,7 +148,7 @@ fn encodings(marker: &str) -> Vec<Vec<u8>> {
 
 /// Asserts that neither marker is in `bytes`.
 #[track_caller]
-fn assert_no_secret(location: &str, bytes: &[u8]) {
+pub(crate) fn assert_no_secret(location: &str, bytes: &[u8]) {
     assert_no_marker(MARKER, location, bytes);
     assert_no_marker(URL_MARKER, location, bytes);
 }

@@ -1,12 +1,13 @@
 //! Runs `doctor` and prints its findings.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    certificates::check_certificates, directory::check_directory, environment::check_environment,
-    mail::check_mail, migration::check_migration,
+    bundle, certificates::check_certificates, directory::check_directory,
+    environment::check_environment, mail::check_mail, migration::check_migration,
 };
 use crate::{
     cli::{
@@ -17,8 +18,20 @@ use crate::{
     startup,
 };
 
+/// The arguments of `doctor`.
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// Also write a support bundle to this file, which must not exist: a tar.gz with version, settings
+    /// without secrets, metrics, database, platform and last errors.
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+}
+
 /// Prints every requirement with its verdict; exits 1 if a requirement is not met.
-pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
+pub(in crate::cli) async fn run(
+    arguments: &Arguments,
+    format: Format,
+) -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
     let mut findings = startup::check_settings(&settings);
     findings.extend(check_certificates(&settings));
@@ -32,7 +45,7 @@ pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
         findings.extend(check_migration(migration).await);
     }
     // Boxed: the settings make this future large.
-    findings.extend(Box::pin(check_environment(settings)).await);
+    findings.extend(Box::pin(check_environment(settings.clone())).await);
     let row = |finding: &Finding| {
         let (verdict, next_step) = match &finding.verdict {
             Verdict::Pass => ("pass", Value::Null),
@@ -43,6 +56,10 @@ pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     };
     let rows: Vec<_> = findings.iter().map(row).collect();
     output::print_rows(format, ["VERDICT", "CLAUSE", "WHAT", "NEXT STEP"], &rows)?;
+    if let Some(path) = &arguments.bundle {
+        Box::pin(bundle::write(path, &settings, &findings)).await?;
+        output::print_status(format_args!("wrote the support bundle {}", path.display()));
+    }
     let is_failed = |finding: &&Finding| matches!(finding.verdict, Verdict::Fail(_));
     let failed = findings.iter().filter(is_failed).count();
     output::print_status(format_args!("{} requirements checked, {failed} not met", findings.len()));

@@ -1,6 +1,7 @@
 //! `doctor`: checks the configuration of this installation against the requirements of NIST
 //! SP 800-63B-4 and OWASP ASVS 5.0. docs/reference/security-claims.md lists every requirement.
 
+mod bundle;
 mod certificates;
 mod command;
 mod directory;
@@ -9,4 +10,4 @@ mod mail;
 mod migration;
 mod roles;
 
-pub(super) use self::command::run;
+pub(super) use self::command::{Arguments, run};

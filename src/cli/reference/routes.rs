@@ -22,10 +22,16 @@ const OPERATIONS: &str = "\
     routes.";
 
 /// The routes of the operations listener, which the route table does not contain.
-const OPERATIONS_ROUTES: [[&str; 4]; 3] = [
+const OPERATIONS_ROUTES: [[&str; 4]; 4] = [
     ["`GET`", "`/health/live`", "Returns 200 while the process responds.", ""],
     ["`GET`", "`/health/ready`", "Returns 200 if the instance accepts requests.", "503"],
     ["`GET`", "`/metrics`", "Returns the metrics (`metrics.md`) in the OpenMetrics format.", "500"],
+    [
+        "`GET`",
+        "`/errors`",
+        "Returns the last 100 warnings, errors and alarms of the log, without values.",
+        "",
+    ],
 ];
 
 /// Routes that are not in the OpenAPI document.

@@ -1,9 +1,12 @@
 //! The binary's commands.
 
+mod bundle;
 mod calibrate;
+mod config_diff;
 mod config_show;
 mod development;
 mod doctor;
+mod drain;
 mod field_cases;
 mod hash_families;
 mod import;

@@ -310,7 +310,8 @@ fn effect(case: &Case<'_>) -> Effect {
     let route = routes
         .iter()
         .find(|route| route.method.eq_ignore_ascii_case(method) && route.path == path.as_str());
-    route.unwrap_or_else(|| panic!("{}: has no route", case.id)).effect
+    // GET on the URL of a call only describes it, and is not in the table.
+    route.map_or(Effect::Reads, |route| route.effect)
 }
 
 #[sqlx::test]

@@ -70,7 +70,7 @@ async fn hosts_proxies_origins_and_the_log_level_change_while_the_service_runs(p
         let preflight = preflight.header("Access-Control-Request-Method", "POST");
         assert_eq!(preflight.send().await.unwrap().status(), expected, "{origin}");
     }
-    reloading.set(&[]).await;
+    reloading.set(&[no_policy, ("log.level", "'error'")]).await;
     get_with(app, PRINCIPAL, &plain, other_host).await.assert_status(200);
     assert_eq!(allowed_origin().await, None);
     let log = reloading.instance.stop();

@@ -13,8 +13,8 @@ use super::{
 /// A running `serve`.
 pub(crate) struct Instance {
     pub(crate) server: Server,
-    operations: String,
-    client: Client,
+    pub(crate) operations: String,
+    pub(crate) client: Client,
 }
 
 impl Instance {

@@ -1,0 +1,124 @@
+//! `doctor --bundle`: writes what the support of this service needs to know into one archive, without
+//! secrets.
+//!
+//! Every part is made on its own. A part that cannot be made says why, so that a bundle also helps when
+//! the database or the instance is away.
+
+mod archive;
+mod database;
+mod instance;
+mod platform;
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use self::archive::Archive;
+use crate::{
+    cli::{
+        command_line::VERSION,
+        output::{Failure, printable},
+    },
+    clock,
+    configuration::{self, Settings},
+    service::operations::finding::{Finding, Verdict},
+};
+
+/// The folder of the files in the archive.
+const FOLDER: &str = "credential-keeper-support";
+
+/// Writes the bundle.
+///
+/// # Errors
+/// When the file exists or cannot be written.
+pub(super) async fn write(
+    path: &Path,
+    settings: &Settings,
+    findings: &[Finding],
+) -> Result<(), Failure> {
+    let unwritable = |error: std::io::Error| {
+        Failure::new(format!(
+            "cannot write the bundle {}: {error}; name a file that does not exist yet",
+            printable(&path.display().to_string())
+        ))
+    };
+    let now = clock::now();
+    let archive = Archive::create(path, now.unix_timestamp()).map_err(unwritable)?;
+    let written = fill(archive, settings, findings).await;
+    if written.is_err() {
+        // Half a bundle would look like a whole one.
+        let _ = fs::remove_file(path);
+    }
+    written.map_err(unwritable)
+}
+
+async fn fill(
+    mut archive: Archive,
+    settings: &Settings,
+    findings: &[Finding],
+) -> std::io::Result<()> {
+    let database = Box::pin(database::describe(settings)).await;
+    let instance = instance::describe(settings).await;
+    for (name, content) in [
+        ("README.txt", README.to_owned()),
+        ("version.txt", format!("{VERSION}\n")),
+        ("settings.toml", effective_settings()),
+        ("findings.json", pretty(&described(findings))),
+        ("platform.json", pretty(&platform::describe(settings))),
+        ("database.json", pretty(&database)),
+        ("instance-ready.txt", instance.ready),
+        ("instance-metrics.txt", instance.metrics),
+        ("instance-errors.json", instance.errors),
+    ] {
+        archive.add(&format!("{FOLDER}/{name}"), &content)?;
+    }
+    archive.finish()
+}
+
+/// What the reader of a bundle must know.
+const README: &str = "\
+A support bundle of Credential Keeper. It contains no secrets: no passwords, keys, hashes, tickets or
+tokens, and no data of users. It names hosts, files, database roles and key ids of the installation.
+
+version.txt           version and build of the command that wrote the bundle
+settings.toml         effective settings; each secret is replaced by \"redacted\"
+findings.json         the requirements that `doctor` checked
+platform.json         operating system, processors, memory, limits, self-test of the kernel
+database.json         server, clock, migrations, keys and kinds of hashes
+instance-ready.txt    readiness of the running instance
+instance-metrics.txt  its metrics
+instance-errors.json  its last warnings, errors and alarms, without values
+";
+
+fn effective_settings() -> String {
+    configuration::effective_settings().map_or_else(
+        |problems| {
+            format!(
+                "# The settings are not valid:\n# {}\n",
+                problems.to_string().replace('\n', "\n# ")
+            )
+        },
+        |text| format!("{text}\n"),
+    )
+}
+
+fn described(findings: &[Finding]) -> Value {
+    let describe = |finding: &Finding| {
+        let (verdict, next_step) = match &finding.verdict {
+            Verdict::Pass => ("pass", Value::Null),
+            Verdict::Note(note) => ("note", json!(note)),
+            Verdict::Fail(next_step) => ("fail", json!(next_step)),
+        };
+        json!({
+            "verdict": verdict,
+            "clause": finding.clause,
+            "requirement": finding.requirement,
+            "next_step": next_step,
+        })
+    };
+    findings.iter().map(describe).collect()
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
