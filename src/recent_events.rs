@@ -92,7 +92,9 @@ impl Visit for RecentEvent {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.record_str(field, &crate::telemetry::error_chain(value));
+        let causes = std::iter::successors(Some(value), |error| error.source());
+        let texts: Vec<_> = causes.map(ToString::to_string).collect();
+        self.record_str(field, &texts.join(": "));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

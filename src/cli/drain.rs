@@ -83,6 +83,9 @@ fn is_reachable(pid: i32) -> bool {
 }
 
 fn status_line(pid: i32, name: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    String::from_utf8_lossy(&status)
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .map(str::to_owned)
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     reader::{DEFAULTS, Reader},
-    reloading::is_reloaded,
+    reloaded::is_reloaded,
     sections::Settings,
 };
 

@@ -24,6 +24,7 @@ mod network;
 mod origins;
 mod problem;
 mod reader;
+mod reloaded;
 mod reloading;
 mod sections;
 mod tls;

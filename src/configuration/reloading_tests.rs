@@ -5,7 +5,7 @@ use std::{collections::HashMap, io::Write};
 use super::{
     descriptions::{SettingDescription, describe_settings},
     reader::Reader,
-    reloading::is_reloaded,
+    reloaded::is_reloaded,
     sections::Settings,
 };
 
@@ -57,7 +57,7 @@ ca_file = "/a-ca"
 from = "A <a@a.example>"
 address_type = "Email"
 [passwords]
-check_at_login_except = ["External"]
+check_at_login_except = ["external"]
 "#;
 
 /// Another value of the settings that are neither numbers, switches nor plain texts, in TOML.
@@ -86,7 +86,7 @@ const OTHERS: [(&str, &str); 25] = [
     ("mail.smtp_url", "'smtps://b.example'"),
     ("passwords.policy", "'none'"),
     ("passwords.context_words", "['other']"),
-    ("passwords.check_at_login_except", "['Internal']"),
+    ("passwords.check_at_login_except", "['internal']"),
     ("log.format", "'text'"),
     ("http.allowed_hosts", "['b.example']"),
     ("log.level", "'debug'"),

@@ -7,7 +7,7 @@ use actix_web::{
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     http::Method,
-    middleware::{Condition, from_fn},
+    middleware::{Condition, Next, from_fn},
     web::{self, ServiceConfig},
 };
 use tracing_actix_web::TracingLogger;
@@ -58,7 +58,7 @@ pub(crate) fn application(
         .wrap(from_fn(response_headers::add))
         .wrap(from_fn(stopping::announce))
         .wrap(from_fn(transport::track))
-        .wrap(from_fn(move |request, next| provider.provide(request, next)))
+        .wrap(from_fn(move |request, next: Next<_>| next.call(provider.provide(request))))
 }
 
 /// The application of the operations listener: health, metrics and the last errors, which need no
@@ -84,7 +84,7 @@ pub(crate) fn operations_application(
         .wrap(from_fn(request_id::assign))
         .wrap(from_fn(response_headers::add))
         .wrap(from_fn(transport::track))
-        .wrap(from_fn(move |request, next| provider.provide(request, next)))
+        .wrap(from_fn(move |request, next: Next<_>| next.call(provider.provide(request))))
 }
 
 fn configure(config: &mut ServiceConfig, state: &HttpState) {

@@ -4,10 +4,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use actix_web::{
-    Error,
-    body::MessageBody,
-    dev::{Extensions, ServiceRequest, ServiceResponse},
-    middleware::Next,
+    dev::{Extensions, ServiceRequest},
     web::Data,
 };
 use tokio::sync::watch;
@@ -64,14 +61,10 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// Passes on a request with the state in use.
-    pub(super) fn provide<B: MessageBody>(
-        &self,
-        mut request: ServiceRequest,
-        next: Next<B>,
-    ) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<B> {
+    /// Gives a request the state in use.
+    pub(super) fn provide(&self, mut request: ServiceRequest) -> ServiceRequest {
         request.add_data_container(self.container());
-        next.call(request)
+        request
     }
 
     fn container(&self) -> Rc<Extensions> {

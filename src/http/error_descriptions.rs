@@ -120,10 +120,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::OldSystemUnavailable => "The old system gave no usable answer. See the log.",
         ErrorKind::ShuttingDown => "The instance is shutting down.",
-        ErrorKind::ReadOnly => {
-            "The instance is read-only during maintenance (`maintenance.read_only`). Logins and \
-             reads work."
-        }
+        ErrorKind::ReadOnly => "The instance is read-only (`maintenance.read_only`). Logins work.",
         ErrorKind::OutcomeUnknown => {
             "The response of the database was lost or timed out. The request can be repeated."
         }

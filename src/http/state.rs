@@ -16,6 +16,7 @@ use super::{documents::Documents, transport::ConnectionRegistry};
 use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
 
 /// The shared state; `startup` builds it at the start and at each reload of the settings.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub(crate) struct HttpState {
     pub(crate) service: ServiceHandle,
     pub(crate) readiness: Arc<Readiness>,

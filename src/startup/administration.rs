@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{capabilities::Systems, options::attempt_limits, parts::Parts, saving::Saving};
+use super::{options::attempt_limits, parts::Parts, saving::Saving, systems::Systems};
 use crate::{
     configuration::Settings,
     service::{

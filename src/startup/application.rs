@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::{
     components::{Background, Components, Lasting, build},
+    current_issuers::CurrentIssuers,
     database_files::reloadable_files,
     drain::DrainSignals,
     error::StartError,
@@ -21,7 +22,7 @@ use super::{
     reload::{self, ReloadSignal, Reloadable},
     request_state::RequestState,
     server::{Transport, serve},
-    settings_reload::{CurrentIssuers, SettingsReload},
+    settings_reload::SettingsReload,
     sockets::InheritedSockets,
     systemd,
     tls::Certificates,

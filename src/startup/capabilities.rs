@@ -4,22 +4,15 @@
 use std::sync::Arc;
 
 use super::{
-    activity::Recording,
     administration::{Administration, administration, import_jobs},
-    directory::{OpenDirectory, open_directory},
-    error::StartError,
-    mail::{Mail, open_mail},
-    memory,
-    migration::open_migration_hook,
     options::{access_tokens, attempt_limits, enabled_schemes, lifetimes},
     parts::Parts,
     saving::Saving,
+    systems::Systems,
 };
 use crate::{
     configuration::Settings,
     domain::proof_age::MaximumProofAge,
-    key_sets::KeySets,
-    migration_hook::{HookMetrics, MigrationHook},
     security::issuer_token::Issuer,
     service::{
         Services,
@@ -30,12 +23,8 @@ use crate::{
             ticket::TicketAuthenticator, tokens::Tokens,
         },
         credentials::{passwords::Passwords, saving::Credentials},
-        import::{
-            jobs::{SharedImports, metrics::ImportMetrics},
-            run::Importers,
-        },
-        mail::{delivery::MailDelivery, links::PasswordLinks, requests::PasswordMails},
-        operations::instance::Instance,
+        import::run::Importers,
+        mail::{links::PasswordLinks, requests::PasswordMails},
         sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
         users::{
@@ -44,77 +33,6 @@ use crate::{
         },
     },
 };
-
-/// What the capabilities use beside the database, as long as the process runs: clients of other
-/// systems, and the state of this instance.
-pub(super) struct Systems {
-    pub(super) recording: Recording,
-    pub(super) imports: Arc<SharedImports>,
-    pub(super) import_metrics: Arc<ImportMetrics>,
-    /// The maximum memory of the process, in KiB.
-    pub(super) memory_ceiling_kib: u64,
-    directory: OpenDirectory,
-    /// `None`: no users move from an old system.
-    hook: Option<Arc<MigrationHook>>,
-    migration: Arc<HookMetrics>,
-    mail: Mail,
-    key_sets: Arc<KeySets>,
-}
-
-impl Systems {
-    /// Opens the clients of the settings, which connect on demand.
-    ///
-    /// # Errors
-    /// When a file cannot be used.
-    pub(super) fn open(
-        parts: &Parts,
-        settings: &Settings,
-    ) -> Result<(Self, Option<MailDelivery>), StartError> {
-        let migration = Arc::<HookMetrics>::default();
-        let (mail, delivery) = open_mail(parts, settings)?;
-        let systems = Self {
-            directory: open_directory(settings)?,
-            hook: open_migration_hook(settings, &migration)?.map(Arc::new),
-            migration,
-            mail,
-            key_sets: Arc::new(KeySets::new().map_err(StartError::client)?),
-            recording: Recording::new(parts),
-            imports: Arc::default(),
-            import_metrics: Arc::default(),
-            memory_ceiling_kib: memory::ceiling_kib(parts.hashing.capacity(), settings),
-        };
-        Ok((systems, delivery))
-    }
-
-    /// What moves users from the old system, if there is one.
-    fn moving(&self, parts: &Parts, settings: &Settings, saving: &Saving) -> Option<Moving> {
-        Some(Moving {
-            database: parts.database(),
-            hook: Arc::clone(self.hook.as_ref()?),
-            hashing: parts.hashing(),
-            password_type: parts.types.password().clone(),
-            writer: Arc::clone(&saving.user_writer),
-            transactions: parts.transactions(),
-            is_read_only: settings.is_read_only,
-        })
-    }
-
-    /// The state of this instance.
-    fn instance(&self, parts: &Parts, settings: &Settings) -> Instance {
-        Instance {
-            database: parts.database().for_logins(),
-            hashing: parts.hashing(),
-            keyring: parts.keyring(),
-            activity: self.recording.report(parts, settings),
-            reloads: Arc::clone(&parts.reloads),
-            directory: Arc::clone(&self.directory.search),
-            imports: Arc::clone(&self.import_metrics),
-            mail: Arc::clone(&self.mail.metrics),
-            migration: Arc::clone(&self.migration),
-            memory_ceiling_kib: self.memory_ceiling_kib,
-        }
-    }
-}
 
 /// The capabilities.
 pub(super) struct Capabilities {
@@ -170,7 +88,7 @@ impl Authentication {
             last_uses: Arc::clone(&parts.queues.last_uses),
             rehash_queue: Arc::clone(&parts.queues.rehashes),
             list_checks: parts.adjustable.list_checks.clone(),
-            moving: systems.moving(parts, settings, saving),
+            moving: moving(systems, parts, settings, saving),
             directory: systems.directory.logins.clone(),
         });
         let sessions = Arc::new(SessionAuthenticator {
@@ -215,6 +133,24 @@ impl Authentication {
     }
 }
 
+/// What moves users from the old system, if there is one.
+fn moving(
+    systems: &Systems,
+    parts: &Parts,
+    settings: &Settings,
+    saving: &Saving,
+) -> Option<Moving> {
+    Some(Moving {
+        database: parts.database(),
+        hook: Arc::clone(systems.hook.as_ref()?),
+        hashing: parts.hashing(),
+        password_type: parts.types.password().clone(),
+        writer: Arc::clone(&saving.user_writer),
+        transactions: parts.transactions(),
+        is_read_only: settings.is_read_only,
+    })
+}
+
 fn issued_tickets(parts: &Parts, settings: &Settings) -> Arc<IssuedTickets> {
     let (keyring, valid_from) = (parts.keyring(), parts.valid_from.clone());
     let statements = parts.database().statements();
@@ -248,14 +184,7 @@ fn services(
         issued: Arc::clone(&issued),
         maximum_per_user: settings.tickets.maximum_per_user,
     });
-    // Few lines at a time, so that logins do not wait.
-    let importers = Importers {
-        users: Arc::clone(&administration.user_import),
-        bulk: Arc::clone(&administration.bulk_import),
-        credentials: Arc::clone(&credentials),
-        threads: 1,
-        maintenance: Arc::clone(&parts.queues.maintenance),
-    };
+    let importers = importers(parts, administration, &credentials);
     let imports = import_jobs(parts, settings, importers, systems);
     let transfers = Transfers { imports, export: Arc::clone(&administration.export) };
     let overviews = overviews(parts, settings, directory, &tickets, transfers);
@@ -293,6 +222,21 @@ fn services(
         overviews,
         directory_search: Arc::clone(&systems.directory.search),
         instance: Arc::new(systems.instance(parts, settings)),
+    }
+}
+
+/// What imports need, with few lines at a time, so that logins do not wait.
+fn importers(
+    parts: &Parts,
+    administration: &Administration,
+    credentials: &Arc<Credentials>,
+) -> Importers {
+    Importers {
+        users: Arc::clone(&administration.user_import),
+        bulk: Arc::clone(&administration.bulk_import),
+        credentials: Arc::clone(credentials),
+        threads: 1,
+        maintenance: Arc::clone(&parts.queues.maintenance),
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{
     administration::Administration,
-    capabilities::{Capabilities, Systems, capabilities},
+    capabilities::{Capabilities, capabilities},
     error::StartError,
     options::load_issuers,
     parts::Parts,
+    systems::Systems,
 };
 use crate::{
     configuration::Settings,

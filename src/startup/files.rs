@@ -30,7 +30,7 @@ pub(crate) fn problems_of_serving(settings: &Settings) -> Vec<Problem> {
 }
 
 /// Problems of files, of the database URL and of the log filter.
-fn problems_of_files(settings: &Settings) -> Vec<Problem> {
+pub(super) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     let mut problems = problems_of_database(settings);
     let mut reject = |setting: &str, error: &(dyn std::error::Error + 'static)| {
         problems.push(problem(setting, error_chain(error)));

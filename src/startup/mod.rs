@@ -5,6 +5,7 @@ mod administration;
 mod application;
 mod capabilities;
 mod components;
+mod current_issuers;
 mod database;
 mod database_files;
 mod database_roles;
@@ -32,6 +33,7 @@ mod settings_findings;
 mod settings_reload;
 mod sockets;
 mod systemd;
+mod systems;
 mod threads;
 mod tls;
 

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    current_issuers::CurrentIssuers,
     error::StartError,
     reload::{ReloadError, Reloadable, WatchedFiles},
-    settings_reload::CurrentIssuers,
 };
 use crate::{
     configuration::{self, IssuerSettings, Settings, VerificationSettings},

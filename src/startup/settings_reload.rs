@@ -1,52 +1,24 @@
 //! Reads the settings again while the service runs, and takes over what needs no restart, all or
 //! nothing.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     components::Lasting,
+    current_issuers::CurrentIssuers,
     error::StartError,
-    files::problems_of_serving,
+    files::problems_of_files,
     reload::{ReloadError, Reloadable, WatchedFiles},
     request_state::RequestState,
 };
 use crate::{
     configuration::{LoadedSettings, Problems, SettingChanges, Settings},
     http::StatePublisher,
-    log_filter,
-    security::issuer_token::Issuer,
-    telemetry,
+    log_filter, telemetry,
 };
 
 /// The name of the reload in the log and the metrics.
 pub(super) const NAME: &str = "settings";
-
-/// The token issuers in use, which a reload of the settings can replace.
-#[derive(Clone)]
-pub(super) struct CurrentIssuers(Arc<RwLock<Arc<[Issuer]>>>);
-
-impl CurrentIssuers {
-    pub(super) fn new(issuers: Arc<[Issuer]>) -> Self {
-        Self(Arc::new(RwLock::new(issuers)))
-    }
-
-    /// The issuers in use.
-    pub(super) fn get(&self) -> Arc<[Issuer]> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn replace(&self, issuers: Arc<[Issuer]>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = issuers;
-    }
-
-    /// The files with the key sets of the issuers in use.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        self.get().iter().filter_map(|issuer| issuer.keys().file()).map(ToOwned::to_owned).collect()
-    }
-}
 
 /// What a reload of the settings replaces.
 pub(super) struct SettingsReload {
@@ -63,7 +35,15 @@ impl SettingsReload {
     pub(super) fn into_reloadable(self) -> Reloadable {
         let file = self.running.lock().unwrap_or_else(PoisonError::into_inner).file().cloned();
         let files = file.into_iter().collect();
-        let reload = move || self.reload().map_err(|error| ReloadError::Unusable(error.into()));
+        let reload = move || {
+            self.reload().map_err(|error| match error {
+                // Repeated until it succeeds: nobody changes the settings when a file is corrected.
+                ReloadSettingsError::Files(_) => ReloadError::unavailable(error),
+                ReloadSettingsError::Invalid(_)
+                | ReloadSettingsError::LogLevel(_)
+                | ReloadSettingsError::Start(_) => ReloadError::unusable(error),
+            })
+        };
         Reloadable::new(NAME, WatchedFiles::new(files), reload)
     }
 
@@ -73,9 +53,13 @@ impl SettingsReload {
     /// The problems. Nothing was changed.
     fn reload(&self) -> Result<(), ReloadSettingsError> {
         let new = LoadedSettings::from_environment()?;
-        let problems = problems_of_serving(new.settings());
+        let problems = new.settings().problems_of_serving();
         if !problems.is_empty() {
             return Err(Problems(problems).into());
+        }
+        let problems = problems_of_files(new.settings());
+        if !problems.is_empty() {
+            return Err(ReloadSettingsError::Files(Problems(problems)));
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = running.changes_to(&new);
@@ -126,6 +110,9 @@ impl SettingsReload {
 enum ReloadSettingsError {
     #[error("{}", one_line(.0))]
     Invalid(#[from] Problems),
+    /// Problems of the files that the settings name.
+    #[error("{}", one_line(.0))]
+    Files(Problems),
     #[error("log.level: {0}")]
     LogLevel(#[from] log_filter::BadFilter),
     #[error(transparent)]

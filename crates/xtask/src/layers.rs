@@ -41,7 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
         ],
     ),
-    ("http", &["service", "domain", "telemetry", "clock"]),
+    ("http", &["service", "domain", "telemetry", "recent_events", "clock"]),
     (
         "service",
         &[
@@ -64,10 +64,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("storage", &["domain"]),
     ("security", &["domain", "log_events"]),
     ("configuration", &["domain"]),
-    ("telemetry", &["configuration", "log_filter", "log_events"]),
+    ("telemetry", &["configuration", "log_filter", "log_events", "recent_events"]),
     ("log_filter", &["log_events"]),
     ("domain", &[]),
     ("circuit_breaker", &[]),
+    ("recent_events", &["clock"]),
     ("log_events", &[]),
     ("clock", &[]),
 ];

@@ -56,7 +56,7 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
         postgres.stop()?;
         failed.map_or(Ok(()), Err)?;
     } else {
-        serve(settings, &arguments, stop).await?;
+        Box::pin(serve(settings, &arguments, stop)).await?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -145,7 +145,7 @@ fn settings_with_secrets(folder: &Path, url: &str) -> Vec<(String, String)> {
         fs::set_permissions(&file, PermissionsExt::from_mode(0o400)).unwrap();
         file.to_str().unwrap().to_owned()
     };
-    let with_password = url.replacen("@", &format!(":{MARKER}-database@"), 1);
+    let with_password = url.replacen('@', &format!(":{MARKER}-database@"), 1);
     let settings = folder.join("settings.toml");
     let issuers = format!(
         "[authentication]\nissuers = [{{ issuer = 'i', audience = 'a', credential_type = \

@@ -119,6 +119,16 @@ async fn a_form_that_is_no_upload_says_so_and_keeps_what_was_typed(pool: PgPool)
 
 /// A form whose last bytes are missing, on a connection of its own.
 async fn begin(browser: &Browser, url: &str, fields: &[(String, String)]) -> (TcpStream, Vec<u8>) {
+    begin_with(browser, url, fields, "").await
+}
+
+/// Like [`begin`], with another header line.
+async fn begin_with(
+    browser: &Browser,
+    url: &str,
+    fields: &[(String, String)],
+    header: &str,
+) -> (TcpStream, Vec<u8>) {
     let mut body = multipart(fields, &file());
     let rest = body.split_off(body.len() - 40);
     let built = browser
@@ -131,7 +141,7 @@ async fn begin(browser: &Browser, url: &str, fields: &[(String, String)]) -> (Tc
         headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
     let (headers, length) = (headers.join("\r\n"), body.len() + rest.len());
     let head = format!(
-        "POST {PAGE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+        "POST {PAGE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\
          Content-Length: {length}\r\n{headers}\r\n\r\n"
     );
     let address = url.strip_prefix("http://").unwrap();
@@ -243,4 +253,23 @@ async fn the_limits_of_uploads_change_while_the_service_runs(pool: PgPool) {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     // An import of before the reload is still known.
     wait_for_end(&mut browser, &sent).await;
+}
+
+#[sqlx::test]
+async fn a_request_keeps_the_settings_that_it_began_with(pool: PgPool) {
+    let reloading = Reloading::start(pool, &[]).await;
+    let mut browser = Browser::at(&reloading.app.url);
+    browser.sign_in("/login", "anna", &password_of("anna")).await.assert_status(303);
+    let fields = fields_of_form(&mut browser, "check").await;
+    let expect = "Expect: 100-continue\r\n";
+    let (mut stream, rest) = begin_with(&browser, &reloading.app.url, &fields, expect).await;
+    // The service says that the request has begun.
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    reloading.set(&[("import.upload_timeout_seconds", "1")]).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    stream.write_all(&rest).await.unwrap();
+    let answer = answer_of(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
 }

@@ -140,9 +140,13 @@ async fn a_signal_with_unusable_settings_reads_no_other_file(pool: PgPool) {
     instance.wait_for_metric(reloads, 1.0).await;
     // A file that the settings name and that cannot be used refuses the whole signal, too.
     let refused = instance.metric(SETTINGS_REFUSED).await.unwrap();
+    let good = fs::read_to_string(&certificate).unwrap();
     replace(&certificate, "no certificate", 0o644);
     instance.server.signal(Signal::HUP);
     instance.wait_for_more(SETTINGS_REFUSED, refused).await;
+    // Correcting the file is enough.
+    replace(&certificate, &good, 0o644);
+    instance.wait_for_metric(FAILED, 0.0).await;
     let log = reloading.instance.stop();
     assert!(log.contains("http.tls.certificate_file: "), "{log}");
 }

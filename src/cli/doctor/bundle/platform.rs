@@ -41,12 +41,13 @@ pub(super) fn describe(settings: &Settings) -> Value {
 
 /// The content of a file of one line.
 fn fact(path: &str) -> Value {
-    fs::read_to_string(path).map_or(Value::Null, |text| json!(text.trim()))
+    fs::read(path).map_or(Value::Null, |bytes| json!(String::from_utf8_lossy(&bytes).trim()))
 }
 
 /// Total, available and swap memory.
 fn memory() -> Value {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let bytes = fs::read("/proc/meminfo").unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let wanted = ["MemTotal", "MemAvailable", "SwapTotal", "SwapFree"];
     let facts = text.lines().filter_map(|line| line.split_once(':'));
     let facts = facts.filter(|(name, _)| wanted.contains(name));
