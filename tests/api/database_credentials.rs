@@ -136,9 +136,11 @@ async fn a_rotated_database_password_needs_no_restart_and_fails_no_request() {
     let log = Arc::into_inner(instance).unwrap().stop();
     assert!(log.contains("password authentication failed"), "{log}");
     assert!(log.contains("chmod g-w,o=") && log.contains("is empty"), "{log}");
-    // SIGHUP also reloads the keyring, which may need one of the sessions that are ended here.
+    // SIGHUP also reads the settings, which name the file, and the keyring, which may need one of the
+    // sessions that are ended here.
     let failures = log.lines().filter(|line| {
-        line.contains("the former content stays in use") && line.contains("password_file")
+        line.contains("the former content stays in use")
+            && line.contains(r#""setting":"database.password_file""#)
     });
     assert_eq!(failures.count(), 4, "{log}");
     drop(app);
