@@ -9,11 +9,19 @@ use crate::{
     support::{Credentials, Instance, OldSystem, PLAIN, PRINCIPAL, old_password},
 };
 
+/// True for a statement of a login. Work in the background has no span, or that of another statement.
+fn is_of_login(line: &Value) -> bool {
+    let span = line["span"]["name"].as_str().unwrap_or_default();
+    line["target"] == "sqlx::query"
+        && (span.starts_with("db.logins.") || span.starts_with("db.attempts."))
+        && span != "db.attempts.sweep"
+}
+
 /// The statements of each request in a log, in the order of the requests.
 fn statements(log: &str) -> Vec<Vec<String>> {
     let (mut requests, mut current) = (Vec::new(), Vec::new());
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        if line["target"] == "sqlx::query" {
+        if is_of_login(&line) {
             current.push(line["summary"].as_str().unwrap().to_owned());
         } else if line["message"] == "answered" {
             requests.push(std::mem::take(&mut current));
