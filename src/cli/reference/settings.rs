@@ -8,8 +8,8 @@ const INTRODUCTION: &str = "\
     names, then from environment variables. Later sources override earlier ones. A variable \
     holds a list as words separated by spaces. `credential-keeper config show` prints the \
     effective settings and where each comes from. The service takes over a new value of a setting \
-    that is reloaded while it runs ([how](../how-to/change-settings-while-running.md)); any other \
-    one needs a restart.";
+    that is reloaded while it runs (docs/how-to/change-settings-while-running.md); any other one \
+    needs a restart.";
 
 /// Writes the document.
 pub(super) fn document() -> String {
