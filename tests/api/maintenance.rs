@@ -153,6 +153,27 @@ async fn background_work_waits_until_changes_are_allowed(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_later_login_rehashes_what_was_not_rehashed_while_read_only(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    let cost = async |app: &TestApp| {
+        let statement = "SELECT hash_iterations FROM credentials WHERE user_id = 278";
+        let cost: i32 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
+        cost
+    };
+    let former = cost(&app).await;
+    let new = (former + 1).to_string();
+    app.reconfigure(&[("KEEPER__HASHING__ITERATIONS", new.as_str()), READ_ONLY]).await;
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(cost(&app).await, former);
+    app.reconfigure(&[("KEEPER__MAINTENANCE__READ_ONLY", "false")]).await;
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    while cost(&app).await == former {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[sqlx::test]
 async fn an_import_in_progress_waits_until_changes_are_allowed(pool: PgPool) {
     const LINES: i64 = 400;
     let reloading = Reloading::start(pool, &[NO_POLICY]).await;

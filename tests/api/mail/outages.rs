@@ -1,5 +1,7 @@
 //! A mail server that is away, refuses mails or has an invalid certificate.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -62,6 +64,24 @@ async fn a_temporary_refusal_is_repeated_and_a_permanent_one_is_not(pool: PgPool
     assert!(server.mails().is_empty());
     // Neither ended the deliveries.
     ask_for(&app, MAILED.0).await;
+    server.wait_for_mail(1).await;
+}
+
+#[sqlx::test]
+async fn a_mail_waits_while_the_service_is_read_only(pool: PgPool) {
+    let server = MailServer::start();
+    let mut app = spawn(pool, &server).await;
+    server.reply_with(&["rcpt 450 later"]);
+    ask_for(&app, MAILED.0).await;
+    wait_for_event(&app, "retried", 1).await;
+    let read_only = |value| [("KEEPER__MAINTENANCE__READ_ONLY", value)];
+    app.reconfigure(&read_only("true")).await;
+    hurry(&app).await;
+    // An instance looks for due mails when it starts.
+    app.reconfigure(&read_only("true")).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(attempts(&app).await, [1]);
+    app.reconfigure(&read_only("false")).await;
     server.wait_for_mail(1).await;
 }
 
