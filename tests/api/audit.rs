@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use crate::support::{
     ADMINISTRATOR, Answer, CURRENT_TICKET, Credentials, PLAIN, PRINCIPAL, SAVE, TICKETS, TestApp,
+    assert_becomes,
 };
 
 #[sqlx::test]
@@ -305,14 +306,10 @@ async fn tickets_and_sessions_record_start_and_end_but_not_expiry(pool: PgPool) 
     execute_sql(&app, "UPDATE tickets SET created_at = now() - interval '1 d', expires_at = now()")
         .await;
     app.restart().await;
-    for _ in 0..100 {
-        let statement = "SELECT count(*) FROM tickets WHERE user_id = 278";
-        let remaining: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
-        if remaining == 0 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let remaining = "SELECT count(*) FROM tickets WHERE user_id = 278";
+    let remaining =
+        async || sqlx::query_scalar::<_, i64>(remaining).fetch_one(&app.pool).await.unwrap();
+    assert_becomes(0, remaining).await;
     let events = "SELECT concat_ws(' ', kind, actor_user_id, scheme) FROM audit_events
                   WHERE user_id = 278 AND sequence > 2 ORDER BY sequence";
     let events: Vec<String> = sqlx::query_scalar(events).fetch_all(&app.pool).await.unwrap();

@@ -23,7 +23,7 @@ use crate::{
     soap,
     support::{
         Credentials, MAIL_LOGIN, MAIL_PASSWORD, MailServer, Server, client_builder, free_address,
-        keeper, run_with_input, started,
+        keeper, run_with_input, started, wait_until,
     },
 };
 
@@ -458,16 +458,12 @@ async fn import_in_the_browser(recorder: &mut RecordingClient, password: &str) {
         let request = request.header("Cookie", &cookies).header("Accept", "text/html");
         let (status, page) = recorder.send(request.body(parts.concat() + "--b--\r\n")).await;
         assert_eq!(status, 303, "{page}");
-        let mut page = String::new();
-        for _ in 0..200 {
+        let completed = wait_until("the import completes", async || {
             let request = recorder.client.get(format!("{}/admin/import/{id}", recorder.url));
-            page = recorder.send(request.header("Cookie", &cookies)).await.1;
-            if page.contains("is complete") {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert!(page.contains("is complete"), "{page}");
+            let (_, page) = recorder.send(request.header("Cookie", &cookies)).await;
+            page.contains("is complete")
+        });
+        completed.await;
         for format in ["csv", "jsonl"] {
             let path = format!("{}/admin/import/{id}/results?format={format}", recorder.url);
             let request = recorder.client.get(path).header("Cookie", &cookies);

@@ -8,8 +8,8 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Answer, Credentials, DatabaseProxy, PLAIN, PRINCIPAL, SAVE, Server, TICKETS, TestApp, keeper,
-    password_of,
+    Answer, Credentials, DatabaseProxy, PLAIN, PRINCIPAL, SAVE, Server, TICKETS, TestApp,
+    assert_becomes, keeper, password_of,
 };
 
 /// Starts a save for the plain user that waits for their row until the returned transaction ends.
@@ -76,6 +76,13 @@ fn serve(app: &TestApp) -> Server {
     Server::start(command).unwrap()
 }
 
+/// The other sessions of the test's database that run a statement or have an open transaction.
+async fn active_sessions(app: &TestApp) -> i64 {
+    let active = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()";
+    sqlx::query_scalar(active).fetch_one(&app.pool).await.unwrap()
+}
+
 /// Kills the service while its save waits for a lock that the statement `lock` takes, and asserts
 /// that nothing was written.
 async fn assert_killed_save_writes_nothing(app: &TestApp, lock: &'static str) {
@@ -103,16 +110,7 @@ async fn assert_killed_save_writes_nothing(app: &TestApp, lock: &'static str) {
     drop(held.rollback().await);
     server.wait();
     // PostgreSQL notices the lost connection after a while; until then it may keep the lock.
-    for _ in 0..600 {
-        let active = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM pg_stat_activity
-               WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()"#
-        );
-        if active.fetch_one(&app.pool).await.unwrap() == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    assert_becomes(0, async || active_sessions(app).await).await;
     assert_eq!(state().fetch_one(&app.pool).await.unwrap(), before);
     app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
@@ -201,21 +199,8 @@ async fn a_canceled_save_leaves_no_open_transaction(pool: PgPool) {
     let (held, save) = blocked_save(&app, &app.administrator()).await;
     save.abort();
     held.rollback().await.unwrap();
-    let open = || {
-        sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM pg_stat_activity
-               WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"#
-        )
-    };
-    let mut remaining = open().fetch_one(&app.pool).await.unwrap();
-    for _ in 0..600 {
-        if remaining == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        remaining = open().fetch_one(&app.pool).await.unwrap();
-    }
-    assert_eq!(remaining, 0, "a transaction is still open after the request was canceled");
+    // No transaction stays open.
+    assert_becomes(0, async || active_sessions(&app).await).await;
     app.save(&app.administrator(), PLAIN.0, "", "the row is free").await.assert_saved();
 }
 
@@ -238,12 +223,8 @@ async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
     proxy.wait_until_held().await;
     save.abort();
     // The pool either closes the connection or keeps it with its pending `BEGIN`.
-    for _ in 0..40 {
-        if other.metric("keeper_database_connections").await < 1.0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let closed = other.wait_for_metric("keeper_database_connections", 0.0);
+    let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
     proxy.release();
     other.save(&administrator, PLAIN.0, "", "acknowledged").await.assert_saved();
     app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);

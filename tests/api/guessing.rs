@@ -12,7 +12,9 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, password_of};
+use crate::support::{
+    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, assert_becomes, password_of,
+};
 
 /// The tests act as a trusted proxy, so that they can choose the client address.
 pub(crate) const PROXY: (&str, &str) = ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1");
@@ -401,24 +403,13 @@ async fn failures_of_addresses_are_swept_but_known_addresses_are_kept(pool: PgPo
     login(&app, ELSEWHERE, "nobody", "guess").await.assert_unauthenticated();
     age_failures(&app).await;
     app.restart().await;
-    let remaining = || async {
-        let statement = "SELECT (SELECT count(*) FROM known_addresses)
-                           + (SELECT count(*) FROM address_failures)";
-        let count: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
-        count
+    let remaining = "SELECT 'known', user_id FROM known_addresses
+                     UNION ALL SELECT 'failures', NULL FROM address_failures";
+    let remaining = async || {
+        let rows = sqlx::query_as::<_, (String, Option<i32>)>(remaining);
+        rows.fetch_all(&app.pool).await.unwrap()
     };
-    for _ in 0..100 {
-        if remaining().await == 1 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert_eq!(remaining().await, 1);
-    let subject: i32 = sqlx::query_scalar("SELECT user_id FROM known_addresses")
-        .fetch_one(&app.pool)
-        .await
-        .unwrap();
-    assert_eq!(subject, PLAIN.0);
+    assert_becomes([("known".to_owned(), Some(PLAIN.0))], remaining).await;
 }
 
 #[sqlx::test]

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::support::{Server, TestApp, free_address, keeper};
+use crate::support::{Server, TestApp, assert_becomes, free_address, keeper};
 
 #[sqlx::test]
 async fn health_routes_exist_only_on_the_operations_listener(pool: PgPool) {
@@ -59,20 +59,12 @@ async fn a_stopping_instance_is_not_ready_but_answers_in_its_grace_period(pool: 
         .env("KEEPER__OPERATIONS__LISTEN", &address)
         .env("KEEPER__SHUTDOWN__GRACE_SECONDS", "3");
     let server = Server::start(command).unwrap();
-    let ready = || async {
+    let ready = async || {
         app.client.get(format!("http://{address}/health/ready")).send().await.unwrap().status()
     };
     assert_eq!(ready().await, 200);
     server.signal(rustix::process::Signal::TERM);
-    let mut status = ready().await;
-    for _ in 0..40 {
-        if status == 503 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        status = ready().await;
-    }
-    assert_eq!(status, 503);
+    assert_becomes(503, ready).await;
     let request = app.plain().apply_to(app.client.get(format!(
         "{}{}",
         server.ready,

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    ADMINISTRATOR, Credentials, Instance, PLAIN, PRINCIPAL, TestApp, password_of,
+    ADMINISTRATOR, Credentials, Instance, PLAIN, PRINCIPAL, TestApp, password_of, wait_until,
 };
 
 const FAILED: &str = r#"keeper_reload_failed{setting="keyring.file"}"#;
@@ -79,13 +79,10 @@ impl Load {
     /// Waits until every client has begun and ended another round.
     async fn advance(&self) {
         let target = self.rounds.load(Ordering::Relaxed) + 2 * self.clients.len();
-        for _ in 0..1200 {
-            if self.rounds.load(Ordering::Relaxed) >= target {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the clients make no progress; one of them has probably failed");
+        wait_until("the clients make progress; one of them has probably failed", async || {
+            self.rounds.load(Ordering::Relaxed) >= target
+        })
+        .await;
     }
 
     /// Stops the clients. Fails if a request failed.

@@ -15,7 +15,7 @@ use crate::{
     soap,
     support::{
         ADMINISTRATOR, Answer, Credentials, OldSystem, PLAIN, PRINCIPAL, Reloading, SAVE, TICKETS,
-        TestApp, old_password, password_of,
+        TestApp, assert_becomes, old_password, password_of, wait_until,
     },
 };
 
@@ -147,9 +147,7 @@ async fn background_work_waits_until_changes_are_allowed(pool: PgPool) {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(mark().await, None);
     reloading.set(&[]).await;
-    while mark().await.is_none() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait_until("the password is marked", async || mark().await.is_some()).await;
 }
 
 #[sqlx::test]
@@ -168,9 +166,7 @@ async fn a_later_login_rehashes_what_was_not_rehashed_while_read_only(pool: PgPo
     assert_eq!(cost(&app).await, former);
     app.reconfigure(&[("KEEPER__MAINTENANCE__READ_ONLY", "false")]).await;
     app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
-    while cost(&app).await == former {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    assert_becomes(former + 1, async || cost(&app).await).await;
 }
 
 #[sqlx::test]
@@ -191,9 +187,7 @@ async fn an_import_in_progress_waits_until_changes_are_allowed(pool: PgPool) {
     let mut browser = Browser::at(&app.url);
     browser.sign_in("/login", "anna", &password_of("anna")).await.assert_status(303);
     let sent = send(&mut browser, "import", file.join("\n")).await;
-    while imported().await == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait_until("the import begins", async || imported().await > 0).await;
     reloading.set(&[NO_POLICY, ON]).await;
     // Lines whose change has begun end.
     let mut held = imported().await;

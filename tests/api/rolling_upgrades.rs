@@ -7,13 +7,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     process::Stdio,
-    time::Duration,
 };
 
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{
-    support::{PLAIN, TestApp, keeper},
+    support::{PLAIN, TestApp, keeper, wait_until},
     upgrades::{file, releases},
 };
 
@@ -185,13 +184,10 @@ async fn requests_go_on_while_a_migration_waits_for_a_long_transaction(pool: PgP
     let waiting = "SELECT count(*) FROM pg_locks
                    WHERE NOT granted AND database = (SELECT oid FROM pg_database
                                                      WHERE datname = current_database())";
-    for _ in 0..1_000 {
-        let found: i64 = sqlx::query_scalar(waiting).fetch_one(&app.pool).await.unwrap();
-        if found > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_until("the migration waits for its lock", async || {
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&app.pool).await.unwrap() > 0
+    })
+    .await;
     app.save(&app.administrator(), PLAIN.0, "", "a new password").await.assert_saved();
     assert!(migrate.try_wait().unwrap().is_none(), "the migration waits");
     long.commit().await.unwrap();

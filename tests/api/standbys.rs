@@ -1,11 +1,12 @@
 //! A synchronous standby that is gone: logins go on, and no change is acknowledged.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::support::{
     Credentials, PLAIN, PRINCIPAL, PrivateServer, Standby, TestApp, keeper, run_with_input,
+    wait_until,
 };
 
 /// The users whose credentials are changed while the standby is gone.
@@ -72,15 +73,10 @@ async fn logins_go_on_without_the_synchronous_standby_and_no_change_is_acknowled
 
     // The standby arrives: the changes that waited are complete, and new ones are acknowledged.
     let standby = Standby::follow(&postgres).await;
-    let mut is_saved = false;
-    for _ in 0..100 {
-        is_saved = app.save(&administrator, PLAIN.0, "", "again").await.status.is_success();
-        if is_saved {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    assert!(is_saved);
+    wait_until("a save is acknowledged", async || {
+        app.save(&administrator, PLAIN.0, "", "again").await.status.is_success()
+    })
+    .await;
     app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "again")).await.assert_status(200);
     app.assert_intact_chains().await;
     assert_eq!(readiness(&app).await, (200, "ready\n".to_owned()));

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use time::{Duration, OffsetDateTime, UtcDateTime};
 
 use crate::support::{
-    Answer, CURRENT_TICKET, Credentials, PLAIN, PRINCIPAL, TICKETS, TOKEN, TestApp,
+    Answer, CURRENT_TICKET, Credentials, PLAIN, PRINCIPAL, TICKETS, TOKEN, TestApp, assert_becomes,
 };
 
 async fn end_current(app: &TestApp, credentials: &Credentials) -> Answer {
@@ -180,15 +180,7 @@ async fn a_token_from_an_old_ticket_expires_with_its_authentication(pool: PgPool
         answer.assert_status(200);
         answer.json().as_str().unwrap().to_owned()
     });
-    let mut status = 200;
-    for _ in 0..1200 {
-        status = app.get(PRINCIPAL, &renewed).await.status.as_u16();
-        if status == 401 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert_eq!(status, 401);
+    assert_becomes(401, async || app.get(PRINCIPAL, &renewed).await.status).await;
 }
 
 #[sqlx::test]
@@ -219,14 +211,9 @@ async fn expired_tickets_are_swept(pool: PgPool) {
     .unwrap();
     // The sweeper runs at start and needs several batches for these rows.
     app.restart().await;
-    let mut remaining = None;
-    for _ in 0..200 {
-        remaining =
-            sqlx::query_scalar!("SELECT count(*) FROM tickets").fetch_one(&app.pool).await.unwrap();
-        if remaining == Some(10) {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert_eq!(remaining, Some(10));
+    let remaining = async || {
+        let count = sqlx::query_scalar!("SELECT count(*) FROM tickets");
+        count.fetch_one(&app.pool).await.unwrap()
+    };
+    assert_becomes(Some(10), remaining).await;
 }

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use crate::support::{
-    ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, RETIRED, SAVE, TestApp, password_of,
+    ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, RETIRED, SAVE, TestApp, password_of, wait_for,
 };
 
 const USERS: [(i32, &str); 3] = [ADMINISTRATOR, PLAIN, RETIRED];
@@ -128,16 +128,11 @@ async fn an_expired_token_is_refused(pool: PgPool) {
         TestApp::spawn_with(pool, &[("KEEPER__ACCESS_TOKENS__LIFETIME_SECONDS", "1")], "").await;
     for user in USERS {
         let token = Credentials::Bearer(issue_ticket_and_token(&app, user).await.1);
-        let mut answer = app.get(PRINCIPAL, &token).await;
         // Expiry is in whole seconds, so the token expires one to two seconds after it was issued.
-        for _ in 0..200 {
-            if answer.status == 401 {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            answer = app.get(PRINCIPAL, &token).await;
-        }
-        answer.assert_unauthenticated();
+        let refused = wait_for("the token expires", async || {
+            Some(app.get(PRINCIPAL, &token).await).filter(|answer| answer.status == 401)
+        });
+        refused.await.assert_unauthenticated();
     }
 }
 

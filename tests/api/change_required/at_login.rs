@@ -1,7 +1,5 @@
 //! A common password is found when its owner logs in.
 
-use std::time::Duration;
-
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -10,7 +8,7 @@ use super::{
 };
 use crate::{
     soap,
-    support::{Credentials, PRINCIPAL, TICKETS, TestApp},
+    support::{Credentials, PRINCIPAL, TICKETS, TestApp, wait_for, wait_until},
 };
 
 const LISTED: &str = "passwordpassword";
@@ -29,13 +27,7 @@ fn paul() -> Credentials {
 }
 
 async fn wait_until_marked(app: &TestApp) {
-    for _ in 0..200 {
-        if stored_mark(app).await.is_some() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("the password was not marked");
+    wait_until("the password is marked", async || stored_mark(app).await.is_some()).await;
 }
 
 #[sqlx::test]
@@ -110,15 +102,11 @@ async fn other_passwords_and_users_who_cannot_change_theirs_are_not_marked(pool:
         app.get(PRINCIPAL, &Credentials::basic(name, LISTED)).await.assert_status(200);
     }
     let marked = "SELECT user_id FROM credentials WHERE change_required IS NOT NULL";
-    for _ in 0..200 {
+    let marked = wait_for("a user is marked", async || {
         let users: Vec<i32> = sqlx::query_scalar(marked).fetch_all(&app.pool).await.unwrap();
-        if !users.is_empty() {
-            assert_eq!(users, [403]);
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("nobody was marked");
+        Some(users).filter(|users| !users.is_empty())
+    });
+    assert_eq!(marked.await, [403]);
 }
 
 #[sqlx::test]

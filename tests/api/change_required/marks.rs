@@ -276,11 +276,8 @@ async fn a_mark_and_a_rehash_at_the_same_time_keep_the_password(pool: PgPool) {
 }
 
 async fn wait_until(app: &TestApp, condition: &'static str) {
-    for _ in 0..200 {
-        if sqlx::query_scalar(condition).fetch_one(&app.pool).await.unwrap() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("{condition}");
+    crate::support::wait_until(condition, async || {
+        sqlx::query_scalar(condition).fetch_one(&app.pool).await.unwrap()
+    })
+    .await;
 }

@@ -4,7 +4,9 @@ use std::process::{Command, Stdio};
 
 use sqlx::PgPool;
 
-use crate::support::{CommandOutput, Instance, PRINCIPAL, TestApp, keeper, run_with_input};
+use crate::support::{
+    CommandOutput, Instance, PRINCIPAL, TestApp, assert_becomes, keeper, run_with_input,
+};
 
 fn drain(arguments: &[&str]) -> CommandOutput {
     let mut command = keeper(&["drain"]);
@@ -19,13 +21,7 @@ async fn readiness(instance: &Instance) -> (u16, String) {
 }
 
 async fn wait_for_readiness(instance: &Instance, status: u16) {
-    for _ in 0..200 {
-        if readiness(instance).await.0 == status {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("the readiness check does not answer {status}");
+    assert_becomes(status, async || readiness(instance).await.0).await;
 }
 
 #[sqlx::test]

@@ -7,21 +7,15 @@ use sqlx::PgPool;
 use super::import::{file, import, logs_in, scheme};
 use crate::{
     hash_families::{FAMILIES, Family, PASSWORD, import_lines},
-    support::{TestApp, keeper, run_with_input},
+    support::{TestApp, assert_becomes, keeper, run_with_input},
 };
 
 const NEW: (&str, i32) = ("argon2id", 19_456);
 
 /// Waits until the stored hash of a user has the current parameters.
 async fn wait_until_rehashed(app: &TestApp, name: &str) {
-    for _ in 0..200 {
-        let (scheme, memory) = scheme(app, name).await;
-        if (scheme.as_str(), memory) == NEW {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("{name} was not rehashed");
+    let new = (name, (NEW.0.to_owned(), NEW.1));
+    assert_becomes(new, async || (name, scheme(app, name).await)).await;
 }
 
 #[sqlx::test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-use crate::support::{Credentials, PRINCIPAL, TestApp, keeper};
+use crate::support::{Credentials, PRINCIPAL, TestApp, assert_becomes, keeper};
 
 /// A temporary folder with a file of these lines.
 pub(super) fn file(lines: &[String]) -> (TempDir, PathBuf) {
@@ -203,13 +203,8 @@ async fn hashes_of_other_systems_log_in_and_are_rehashed(pool: PgPool) {
         assert!(!logs_in(&app, name, "correct horsf").await, "{name}");
         assert_eq!(scheme(&app, name).await.0, expected, "a wrong password upgrades nothing");
         assert!(logs_in(&app, name, "correct horse").await, "{name}");
-        for _ in 0..200 {
-            if scheme(&app, name).await == ("argon2id".to_owned(), 19_456) {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        assert_eq!(scheme(&app, name).await, ("argon2id".to_owned(), 19_456), "{name}");
+        let new = (name, ("argon2id".to_owned(), 19_456));
+        assert_becomes(new, async || (name, scheme(&app, name).await)).await;
         assert!(logs_in(&app, name, "correct horse").await, "{name} after the upgrade");
         assert!(!logs_in(&app, name, "correct horsf").await, "{name} after the upgrade");
     }

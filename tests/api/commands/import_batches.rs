@@ -5,7 +5,6 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, ChildStdout, Stdio},
-    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::import::{file, import};
-use crate::support::{TestApp, keeper};
+use crate::support::{TestApp, keeper, wait_for};
 
 /// Of "correct horse", by libxcrypt 4.4.
 const HASH: &str = "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
@@ -200,16 +199,12 @@ async fn the_work_for_a_batch_does_not_grow_with_the_tables(pool: PgPool) {
     let (code, _, said) = import(&app, &path, &[]);
     assert_eq!(code, 0, "{said}");
     // A server process reports its work when it ends.
-    for _ in 0..600 {
+    let read = wait_for("the server reports its work", async || {
         let (inserted, read) = table_reads(&app).await;
-        if usize::try_from(inserted).unwrap() >= 2 * LINES {
-            let read = usize::try_from(read - before).unwrap();
-            assert!(read < LINES / 2, "{read} rows were read without an index");
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the server did not report its work");
+        (usize::try_from(inserted).unwrap() >= 2 * LINES).then_some(read - before)
+    });
+    let read = usize::try_from(read.await).unwrap();
+    assert!(read < LINES / 2, "{read} rows were read without an index");
 }
 
 /// The rows that were inserted, and those that were read without an index.

@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::import::{file, import, logs_in, scheme};
-use crate::support::TestApp;
+use crate::support::{TestApp, assert_becomes};
 
 /// The same password in two Unicode forms, as different keyboards type it.
 const COMPOSED: &str = "Zo\u{eb} \u{c5}ngstr\u{f6}m";
@@ -45,17 +45,8 @@ fn base_64(bytes: &[u8]) -> String {
 
 /// Waits until the stored hash of a user has the current parameters.
 async fn wait_until_rehashed(app: &TestApp, name: &str) {
-    let is_new = async || {
-        let (scheme, memory) = scheme(app, name).await;
-        (scheme.as_str(), memory) == NEW
-    };
-    for _ in 0..200 {
-        if is_new().await {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("{name} was not rehashed");
+    let new = (name, (NEW.0.to_owned(), NEW.1));
+    assert_becomes(new, async || (name, scheme(app, name).await)).await;
 }
 
 #[sqlx::test]

@@ -5,14 +5,13 @@ use std::{
     os::unix::fs::{PermissionsExt, chown, symlink},
     path::Path,
     process::Stdio,
-    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Executor, PgPool};
 
 use super::init::{Site, count_tables};
-use crate::support::{Terminal, run_with_input};
+use crate::support::{Terminal, run_with_input, wait_until};
 
 #[sqlx::test(migrations = false)]
 async fn files_that_exist_are_never_overwritten(pool: PgPool) {
@@ -105,16 +104,14 @@ async fn stop_while_waiting(site: &Site, pool: &PgPool, answers: &str) -> String
     let mut command = site.init(&["--answers", &site.answers(answers)]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    loop {
+    wait_until("the command waits for a lock", async || {
         let waiting = sqlx::query_scalar::<_, i64>(
             "SELECT count(*) FROM pg_stat_activity
              WHERE datname = current_database() AND wait_event_type = 'Lock'",
         );
-        if waiting.fetch_one(pool).await.unwrap() > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        waiting.fetch_one(pool).await.unwrap() > 0
+    })
+    .await;
     assert!(site.path("keeper/keyring.json").exists());
     let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(id, Signal::INT).unwrap();

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use super::{FIND_USERS, display_values, find, spawn};
 use crate::support::{
     Answer, BIND, BIND_PASSWORD, EXTENDED, Instance, PRINCIPAL, RawDirectory, Slapd, TestApp,
-    TestAuthority, done, entry, replace, result,
+    TestAuthority, assert_becomes, done, entry, replace, result,
 };
 
 /// Asserts the error of an unusable directory, which names nothing of it.
@@ -84,14 +84,8 @@ async fn a_search_without_an_end_times_out(pool: PgPool) {
     assert!(started.elapsed() < Duration::from_secs(5));
     assert!((searches(&app, "timed_out").await - 1.0).abs() < f64::EPSILON);
     // The connection does not wait for the next search.
-    for _ in 0..100 {
-        if server.closed() > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(server.closed(), 1);
-    assert!(app.metric("keeper_directory_connections").await.abs() < f64::EPSILON);
+    assert_becomes(1, async || server.closed()).await;
+    app.wait_for_metric("keeper_directory_connections", 0.0).await;
 }
 
 #[sqlx::test]

@@ -1,11 +1,9 @@
 //! The limits of a request: its age, its deliveries, and the mails to one address.
 
-use std::time::Duration;
-
 use sqlx::PgPool;
 
 use super::{MAILED, ask_for, assert_last_events, hurry, spawn, spawn_with, wait_for_event};
-use crate::support::{MailServer, PLAIN, TestApp};
+use crate::support::{MailServer, PLAIN, TestApp, assert_becomes};
 
 /// Asserts that a mail whose first delivery failed is given up after this change of its row.
 async fn assert_given_up_after(pool: PgPool, change: &'static str) {
@@ -50,22 +48,17 @@ async fn old_mails_end_and_are_deleted_also_without_a_mail_server(pool: PgPool) 
     .await
     .unwrap();
     app.restart().await;
-    let mut found = Vec::new();
-    for _ in 0..200 {
-        found = sqlx::query_as::<_, (String, Option<String>)>(
+    let found = async || {
+        sqlx::query_as::<_, (String, Option<String>)>(
             "SELECT request_id, outcome FROM password_mails ORDER BY request_id",
         )
         .fetch_all(&app.pool)
         .await
-        .unwrap();
-        if found.len() == 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let text = |outcome: Option<&str>| outcome.map(str::to_owned);
+        .unwrap()
+    };
     let expected = [("kept", Some("sent")), ("overdue", Some("failed")), ("waiting", None)];
-    assert_eq!(found, expected.map(|(id, outcome)| (id.to_owned(), text(outcome))));
+    let expected = expected.map(|(id, outcome)| (id.to_owned(), outcome.map(str::to_owned)));
+    assert_becomes(expected, found).await;
 }
 
 #[sqlx::test]
@@ -87,19 +80,11 @@ async fn two_instances_count_the_mails_to_one_address_together(pool: PgPool) {
     .await
     .unwrap();
     ask_for(&app, MAILED.0).await;
-    for _ in 0..100 {
-        let sleeping: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event = 'PgSleep'",
-        )
-        .fetch_one(&app.pool)
-        .await
-        .unwrap();
-        if sleeping == 1 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let sleeping = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let sleeping =
+        async || sqlx::query_scalar::<_, i64>(sleeping).fetch_one(&app.pool).await.unwrap();
+    assert_becomes(1, sleeping).await;
     ask_for(&other, PLAIN.0).await;
     wait_for_event(&app, "sent", 1).await;
     wait_for_event(&other, "dropped", 1).await;

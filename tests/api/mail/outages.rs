@@ -9,7 +9,7 @@ use super::{
     MAILED, ask_for, assert_last_events, hurry, link_of, open, path_of, spawn, spawn_with,
     wait_for_event,
 };
-use crate::support::{Credentials, MailServer, PRINCIPAL, TestApp};
+use crate::support::{Credentials, MailServer, PRINCIPAL, TestApp, assert_becomes};
 
 /// The number of deliveries of each mail.
 async fn attempts(app: &TestApp) -> Vec<i32> {
@@ -227,19 +227,13 @@ async fn two_instances_send_each_mail_once(pool: PgPool) {
         ask_for(instance, 600 + number).await;
     }
     server.wait_for_mail(8).await;
-    for _ in 0..100 {
-        let waiting: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM password_mails WHERE outcome IS NULL")
-                .fetch_one(&app.pool)
-                .await
-                .unwrap();
-        if waiting == 0 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let sent = "SELECT outcome, attempts FROM password_mails";
+    let sent = async || {
+        let rows = sqlx::query_as::<_, (Option<String>, i32)>(sent);
+        rows.fetch_all(&app.pool).await.unwrap()
+    };
+    assert_becomes(vec![(Some("sent".to_owned()), 1); 8], sent).await;
     assert_eq!(server.mails().len(), 8);
-    assert!(attempts(&app).await.iter().all(|attempts| *attempts == 1));
 }
 
 #[sqlx::test]

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::{assert_unavailable, counted_failures, login, logins, spawn, user_id};
 use crate::support::{
     OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority, free_address, http_reply, late,
-    old_password, replace,
+    old_password, replace, wait_until,
 };
 
 const JSON: &str = "application/json";
@@ -194,9 +194,7 @@ async fn logins_that_wait_take_no_place_in_the_hashing_queue(pool: PgPool) {
     let names: Vec<_> = (0..180).map(|number| format!("karl{number}")).collect();
     let waiting = join_all(names.iter().map(|name| login(&app, name, "any")));
     let other = async {
-        while old.requests().len() < 40 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        wait_until("40 requests are sent", async || old.requests().len() >= 40).await;
         login(&app, "paul", "paul-password").await
     };
     let (answers, other) = futures_util::future::join(waiting, other).await;
@@ -216,9 +214,7 @@ async fn a_login_that_waited_for_a_place_has_the_whole_time_for_its_answer(pool:
     let (first, second) = names.split_at(6);
     let first = join_all(first.iter().map(|name| login(&app, name, "any")));
     let second = async {
-        while old.requests().len() < 6 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait_until("six requests are sent", async || old.requests().len() >= 6).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         join_all(second.iter().map(|name| login(&app, name, "any"))).await
     };

@@ -1,11 +1,9 @@
 //! Self-service: credentials, password, and sessions of the user who is signed in.
 
-use std::time::Duration;
-
 use sqlx::PgPool;
 
 use super::browser::{Browser, form_of, values_of};
-use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp, assert_becomes};
 
 const PASSWORD: &str = "/account/change-password";
 const SESSIONS: &str = "/account/sessions";
@@ -27,9 +25,8 @@ async fn the_account_shows_the_credentials_without_values(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::signed_in(&app, "paul").await;
     let used = "SELECT count(*) FROM credentials WHERE user_id = 278 AND last_used_at IS NOT NULL";
-    while sqlx::query_scalar::<_, i64>(used).fetch_one(&app.pool).await.unwrap() == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let used = async || sqlx::query_scalar::<_, i64>(used).fetch_one(&app.pool).await.unwrap();
+    assert_becomes(1, used).await;
     let page = browser.open("/account").await;
     page.assert_status(200);
     for part in

@@ -1,7 +1,5 @@
 //! Exports of users that end before they are complete.
 
-use std::time::Duration;
-
 use reqwest::{Method, Response};
 use sqlx::PgPool;
 use url::form_urlencoded;
@@ -10,7 +8,10 @@ use super::{
     browser::{Browser, form_of, values_of},
     transfers::EXPORT,
 };
-use crate::{rest::add_rows, support::TestApp};
+use crate::{
+    rest::add_rows,
+    support::{TestApp, wait_for},
+};
 
 /// Users whose export is larger than all buffers between the service and a client that does not read.
 const USERS: i32 = 60_000;
@@ -49,15 +50,11 @@ async fn read_until_cut_off(mut response: Response, mut text: Vec<u8>) -> usize 
 
 /// The reason of the event of the end, when it is there.
 async fn end(app: &TestApp) -> String {
-    for _ in 0..600 {
-        let reason = "SELECT reason FROM audit_events WHERE kind = 'users_export_ended'";
-        let reason = sqlx::query_scalar(reason).fetch_optional(&app.pool).await.unwrap();
-        if let Some(reason) = reason {
-            return reason;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the export has no end");
+    let reason = "SELECT reason FROM audit_events WHERE kind = 'users_export_ended'";
+    wait_for("the end of the export", async || {
+        sqlx::query_scalar(reason).fetch_optional(&app.pool).await.unwrap()
+    })
+    .await
 }
 
 /// The number of users in the reason.

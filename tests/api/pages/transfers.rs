@@ -1,7 +1,5 @@
 //! Imports and exports of all users in the browser.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -15,7 +13,7 @@ use super::{
     browser::{Browser, form_of, values_of},
     contents::{LANGUAGES, assert_well_formed},
 };
-use crate::support::{Answer, Server, TestApp, keeper, password_of};
+use crate::support::{Answer, Server, TestApp, keeper, password_of, wait_for, wait_until};
 
 pub(super) const PAGE: &str = "/admin/import";
 pub(super) const EXPORT: &str = "/admin/export";
@@ -83,15 +81,12 @@ pub(super) fn is_in_progress(page: &Answer) -> bool {
 
 /// Waits for the end of the import that an answer leads to; returns its page.
 pub(crate) async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
-    for _ in 0..600 {
+    wait_for("the end of the import", async || {
         let page = browser.follow(answer).await;
         page.assert_status(200);
-        if !is_in_progress(&page) {
-            return page;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the import does not end");
+        Some(page).filter(|page| !is_in_progress(page))
+    })
+    .await
 }
 
 /// The results of an import as JSON lines.
@@ -381,14 +376,13 @@ async fn another_instance_shows_an_import_cancels_it_and_begins_no_other(pool: P
     let sent = send_fields(&mut browser, &fields, file.as_bytes()).await;
     sent.assert_status(303);
     // Its progress is stored every two seconds.
-    let shown = loop {
+    let shown = wait_for("the page shows the failed line", async || {
         let page = elsewhere.follow(&sent).await;
         page.assert_status(200);
-        if page.body.contains("<dd id=\"import-failed\" data-live>1</dd>") {
-            break page;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+        let failed = "<dd id=\"import-failed\" data-live>1</dd>";
+        Some(page).filter(|page| page.body.contains(failed))
+    });
+    let shown = shown.await;
     assert!(is_in_progress(&shown), "{shown:?}");
     assert!(shown.body.contains(" runs this import. This page shows its progress"), "{shown:?}");
     assert!(shown.body.contains("must not contain a control character or a colon"), "{shown:?}");
@@ -466,9 +460,7 @@ async fn a_killed_import_is_repeated_and_leaves_no_secret(pool: PgPool) {
     let file = format!("{}not json {MARKER}\n", lines_with_passwords(500));
     let sent = send(&mut browser, "import", &file).await;
     sent.assert_status(303);
-    while users_named(&app, "many-%").await == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_until("the import begins", async || users_named(&app, "many-%").await > 0).await;
     server.signal(Signal::KILL);
     let (_, log) = server.wait();
     assert!(!log.contains(MARKER), "a secret is in the log");

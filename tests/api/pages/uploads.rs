@@ -16,7 +16,7 @@ use super::{
         BOUNDARY, PAGE, fields_of_form, multipart, send, send_fields, users_named, wait_for_end,
     },
 };
-use crate::support::{Answer, Reloading, Server, TestApp, keeper, password_of};
+use crate::support::{Answer, Reloading, Server, TestApp, assert_becomes, keeper, password_of};
 
 /// Only files and passwords contain it.
 const MARKER: &str = "MARKERq7Zk";
@@ -189,9 +189,7 @@ async fn a_slow_upload_does_not_stop_others(pool: PgPool) {
     stream.write_all(&rest).await.unwrap();
     let answer = answer_of(stream).await;
     assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
-    while users_named(&app, "up").await == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    assert_becomes(1, async || users_named(&app, "up").await).await;
     let sent = send(&mut other, "check", "{\"login_name\":\"quick\"}\n").await;
     wait_for_end(&mut other, &sent).await;
 }

@@ -1,7 +1,5 @@
 //! Conditional requests: no change that a caller has not seen is overwritten.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -93,11 +91,7 @@ async fn the_time_of_a_change_is_not_before_the_wait_for_the_user(pool: PgPool) 
     let administrator = app.administrator();
     let saving = app.save(&administrator, PLAIN.0, "", "another password");
     let releasing = async {
-        let waits = "SELECT count(*) FROM pg_stat_activity
-                     WHERE wait_event_type = 'Lock' AND datname = current_database()";
-        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&app.pool).await.unwrap() == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        app.wait_for_blocked_sessions(1).await;
         let now = "SELECT clock_timestamp()::text";
         let released: String = sqlx::query_scalar(now).fetch_one(&app.pool).await.unwrap();
         held.rollback().await.unwrap();

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use super::{get_with, save_of_paul, status};
 use crate::support::{
     Answer, Credentials, PLAIN, PRINCIPAL, Reloading, SAVE, TICKETS, TestApp, TestIssuer,
+    assert_becomes,
 };
 
 /// The settings whose effect the tests of this module prove.
@@ -158,9 +159,7 @@ async fn issuers_change_while_the_service_runs(pool: PgPool) {
     let before = reloading.instance.metric(reloads).await.unwrap();
     issuer.publish(&TestIssuer::new().key_set());
     reloading.instance.wait_for_more(reloads, before).await;
-    while status(app, &token()).await != 401 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    assert_becomes(401, async || status(app, &token()).await).await;
     reloading.set(&[types]).await;
     issuer.publish(&issuer.key_set());
     assert_eq!(status(app, &token()).await, 401);

@@ -8,7 +8,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::unistd::{Uid, User};
@@ -83,17 +83,20 @@ impl DatabaseContainer {
                 .collect(),
             roles: with_local_paths("/docker-entrypoint-initdb.d/roles.sh", &files),
         };
-        let port = port.to_string();
-        for _ in 0..600 {
-            let mut ready = started.account.command("pg_isready");
-            ready.args(["--quiet", "--host=localhost", "--port", &port]);
-            if ready.status().unwrap().success() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        started.wait_until_ready();
         started.create_roles();
         started
+    }
+
+    fn wait_until_ready(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut ready = self.account.command("pg_isready");
+        ready.args(["--quiet", "--host=localhost", "--port", &self.port.to_string()]);
+        while !ready.status().unwrap().success() {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap();
+            assert!(Instant::now() < end, "timed out waiting for PostgreSQL; its log: {log}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Runs the script that creates the roles, as the container does at its first start.

@@ -1,13 +1,13 @@
 //! A `serve` process, with requests to its two listeners.
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Credentials, SAVE, Server, TICKETS, TOKEN, TestApp, client_builder, free_address,
-    keeper,
+    Answer, Credentials, SAVE, Server, TICKETS, TOKEN, TestApp, assert_becomes, client_builder,
+    free_address, keeper, wait_until,
 };
 
 /// A running `serve`.
@@ -105,26 +105,13 @@ impl Instance {
 
     /// Waits until a metric has a value.
     pub(crate) async fn wait_for_metric(&self, name: &str, value: f64) {
-        let mut found = None;
-        for _ in 0..600 {
-            found = self.metric(name).await;
-            if found.is_some_and(|found| (found - value).abs() < f64::EPSILON) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("timed out before {name} was {value}; it is {found:?}");
+        assert_becomes((name, Some(value)), async || (name, self.metric(name).await)).await;
     }
 
     /// Waits until a counter is higher than it was.
     pub(crate) async fn wait_for_more(&self, name: &str, before: f64) {
-        for _ in 0..600 {
-            if self.metric(name).await > Some(before) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("timed out before {name} was more than {before}");
+        let condition = format!("{name} is more than {before}");
+        wait_until(&condition, async || self.metric(name).await > Some(before)).await;
     }
 
     /// Waits until a key of the keyring in use has a state.

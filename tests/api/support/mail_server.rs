@@ -6,13 +6,12 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command},
-    time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{TestAuthority, free_port, replace, wait_until_listening};
+use super::{TestAuthority, free_port, replace, wait_for, wait_until_listening};
 
 /// The name in the certificate of the server.
 const HOST: &str = "localhost";
@@ -115,15 +114,11 @@ impl MailServer {
 
     /// Waits for this many mails, and returns the last one.
     pub(crate) async fn wait_for_mail(&self, number: usize) -> Value {
-        for _ in 0..600 {
-            let mut mails = self.mails();
-            if mails.len() >= number {
-                assert_eq!(mails.len(), number, "{mails:?}");
-                return mails.pop().unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("timed out waiting for mail {number}");
+        let description = format!("mail {number}");
+        let mails = async || Some(self.mails()).filter(|mails| mails.len() >= number);
+        let mut mails = wait_for(&description, mails).await;
+        assert_eq!(mails.len(), number, "{mails:?}");
+        mails.pop().unwrap()
     }
 }
 

@@ -33,6 +33,7 @@ mod soft_hsm;
 mod standby;
 mod terminal;
 mod test_app;
+mod waiting;
 
 pub(crate) use self::{
     assertions::Answer,
@@ -63,6 +64,7 @@ pub(crate) use self::{
         ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, client_builder, is_distributed,
         password_of,
     },
+    waiting::{assert_becomes, wait_for, wait_until},
 };
 
 /// POST: saves a credential.

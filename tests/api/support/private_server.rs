@@ -8,7 +8,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{Server, keeper};
+use super::{Server, assert_becomes, keeper};
 
 /// A PostgreSQL of one test, which may change its settings.
 pub(crate) struct PrivateServer {
@@ -55,9 +55,7 @@ impl PrivateServer {
     pub(crate) async fn set_read_only(&self, value: &str) {
         self.execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).await;
         self.execute("SELECT pg_reload_conf()").await;
-        while self.is_read_only().await != (value == "on") {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        assert_becomes(value == "on", async || self.is_read_only().await).await;
     }
 
     /// Changes a setting of the server, and waits until it is in force.
@@ -65,15 +63,11 @@ impl PrivateServer {
         self.execute(&format!("ALTER SYSTEM SET {name} = '{value}'")).await;
         self.execute("SELECT pg_reload_conf()").await;
         let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
-        let mut current = String::new();
-        while current != value {
-            current = sqlx::query_scalar("SELECT current_setting($1)")
-                .bind(name)
-                .fetch_one(&mut connection)
-                .await
-                .unwrap();
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        let current = async || {
+            let current = sqlx::query_scalar("SELECT current_setting($1)").bind(name);
+            current.fetch_one(&mut connection).await.unwrap()
+        };
+        assert_becomes::<String, _>(value, current).await;
     }
 
     /// Terminates the sessions of a role, and waits until they have ended: a pooler could pass on one of

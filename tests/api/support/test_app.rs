@@ -18,7 +18,10 @@ use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
-use super::{Answer, CommandOutput, Credentials, SAVE, TICKETS, TOKEN, keeper, run_with_input};
+use super::{
+    Answer, CommandOutput, Credentials, SAVE, TICKETS, TOKEN, assert_becomes, keeper,
+    run_with_input, wait_until,
+};
 
 /// A running application.
 pub(crate) struct TestApp {
@@ -225,13 +228,7 @@ impl TestApp {
 
     /// Waits until a metric has a value.
     pub(crate) async fn wait_for_metric(&self, name: &str, value: f64) {
-        for _ in 0..600 {
-            if (self.metric(name).await - value).abs() < f64::EPSILON {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("timed out before {name} was {value}");
+        assert_becomes((name, value), async || (name, self.metric(name).await)).await;
     }
 
     /// Stops the application gracefully, and waits until it has stopped.
@@ -259,17 +256,14 @@ impl TestApp {
 
     /// Waits until this many sessions on the test's database wait for a lock.
     pub(crate) async fn wait_for_blocked_sessions(&self, sessions: i64) {
-        for _ in 0..600 {
+        wait_until(&format!("{sessions} sessions wait for a lock"), async || {
             let blocked = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "count!" FROM pg_stat_activity
                    WHERE datname = current_database() AND wait_event_type = 'Lock'"#
             );
-            if blocked.fetch_one(&self.pool).await.unwrap() >= sessions {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("timed out before {sessions} sessions waited for a lock");
+            blocked.fetch_one(&self.pool).await.unwrap() >= sessions
+        })
+        .await;
     }
 
     /// Makes every audit event two minutes older; no chain verifies afterwards.

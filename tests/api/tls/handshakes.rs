@@ -23,7 +23,7 @@ use tokio_rustls::{
 
 use super::{TlsApp, reload::Served};
 use crate::support::{
-    Credentials, PLAIN, PRINCIPAL, TestApp, TestAuthority, password_of, tls_client,
+    Credentials, PLAIN, PRINCIPAL, TestApp, TestAuthority, password_of, tls_client, wait_until,
 };
 
 #[sqlx::test]
@@ -237,9 +237,10 @@ async fn sessions_are_resumed_until_the_certificate_changes(pool: PgPool) {
         assert_eq!(connect().await, HandshakeKind::Resumed);
         let renewed = app.authority.issue(&["localhost", "127.0.0.1"]);
         renewed.write(app.folder.path(), "server");
-        while presented(&app, "localhost").await != renewed.der {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        wait_until("the new certificate is in use", async || {
+            presented(&app, "localhost").await == renewed.der
+        })
+        .await;
         assert_eq!(connect().await, HandshakeKind::Full, "the old tickets are useless");
         assert_eq!(connect().await, HandshakeKind::Resumed);
     }

@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -21,7 +20,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerNam
 
 use super::TlsApp;
 use crate::support::{
-    Server, TestApp, TestAuthority, TestCertificate, free_address, keeper, replace,
+    Server, TestApp, TestAuthority, TestCertificate, free_address, keeper, replace, wait_until,
 };
 
 const REQUEST: &[u8] =
@@ -73,13 +72,10 @@ impl Served {
 
     /// Waits until new connections get a certificate.
     async fn wait_for(&self, certificate: &TestCertificate) {
-        for _ in 0..200 {
-            if self.presented().await == certificate.der {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("the new certificate is not in use");
+        wait_until("the new certificate is in use", async || {
+            self.presented().await == certificate.der
+        })
+        .await;
     }
 
     async fn metric(&self, name: &str) -> f64 {
@@ -91,13 +87,8 @@ impl Served {
 
     /// Waits until a metric is in a range.
     pub(super) async fn wait_for_metric(&self, name: &str, range: RangeInclusive<f64>) {
-        for _ in 0..200 {
-            if range.contains(&self.metric(name).await) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{name} is not in {range:?}");
+        let condition = format!("{name} is in {range:?}");
+        wait_until(&condition, async || range.contains(&self.metric(name).await)).await;
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -206,9 +197,7 @@ async fn an_unusable_file_keeps_the_old_certificate_and_raises_an_alarm(pool: Pg
         };
         let before = failures().await;
         served.server.signal(Signal::HUP);
-        while failures().await <= before {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        wait_until("the reload fails", async || failures().await > before).await;
     }
     good.write(served.folder.path(), "server");
     served.wait_for(&good).await;
@@ -253,15 +242,12 @@ async fn a_secret_of_kubernetes_is_reloaded_when_its_link_is_swapped(pool: PgPoo
         .await;
     let renewed = authority.issue(&["127.0.0.1"]);
     swap(folder.path(), "..2", &renewed);
-    for _ in 0..200 {
+    wait_until("the new certificate is in use", async || {
         let response = authority.client().get(format!("{}/docs", app.url)).send().await.unwrap();
         let info = response.extensions().get::<reqwest::tls::TlsInfo>().unwrap();
-        if info.peer_certificate().unwrap() == renewed.der {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the new certificate is not in use");
+        info.peer_certificate().unwrap() == renewed.der
+    })
+    .await;
 }
 
 #[sqlx::test]
@@ -283,12 +269,9 @@ async fn an_expired_certificate_does_not_block_the_renewal_of_another(pool: PgPo
     let app = TlsApp { app: app.spawn_instance(&[]).await, authority, folder };
     let renewed = app.authority.issue(&["localhost", "127.0.0.1"]);
     renewed.write(app.folder.path(), "server");
-    for _ in 0..200 {
+    wait_until("the new certificate is in use", async || {
         let stream = app.connect(&[]).await;
-        if stream.get_ref().1.peer_certificates().unwrap()[0].to_vec() == renewed.der {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the new certificate is not in use");
+        stream.get_ref().1.peer_certificates().unwrap()[0].to_vec() == renewed.der
+    })
+    .await;
 }
