@@ -6,11 +6,17 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::support::{Credentials, PLAIN, PRINCIPAL, TestApp, TestIssuer};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, TestApp, TestIssuer, wait_for, wait_until};
 
 /// The time that is this number of seconds from now, in RFC 3339.
 fn time_from_now(seconds: i64) -> String {
     (OffsetDateTime::now_utc() + time::Duration::seconds(seconds)).format(&Rfc3339).unwrap()
+}
+
+/// Sleeps until a time in RFC 3339 is over.
+async fn outlive(time: &str) {
+    let end = OffsetDateTime::parse(time, &Rfc3339).unwrap() + Duration::from_millis(100);
+    tokio::time::sleep((end - OffsetDateTime::now_utc()).try_into().unwrap_or_default()).await;
 }
 
 /// Saves a credential of the plain user with the command and these options.
@@ -56,10 +62,12 @@ async fn a_password_is_valid_only_within_its_validity_period(pool: PgPool) {
 #[sqlx::test]
 async fn a_cached_verification_ends_with_the_validity_period(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(3)], "short");
+    // Long enough for a login on a busy machine.
+    let end = time_from_now(6);
+    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &end], "short");
     let login = Credentials::basic(PLAIN.1, "short");
     app.get(PRINCIPAL, &login).await.assert_status(200);
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    outlive(&end).await;
     app.get(PRINCIPAL, &login).await.assert_unauthenticated();
 }
 
@@ -100,9 +108,10 @@ async fn an_owner_cannot_remove_the_expiry_of_their_password(pool: PgPool) {
     app.save(&Credentials::basic(PLAIN.1, "second"), PLAIN.0, "", "third").await.assert_saved();
     assert_eq!(credentials(&app)[0]["valid_to"], end);
     // An expired password cannot be used to change itself.
-    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(2)], "short");
+    let end = time_from_now(6);
+    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &end], "short");
     let ticket = Credentials::Ticket(app.ticket(&Credentials::basic(PLAIN.1, "short")).await);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    outlive(&end).await;
     assert_eq!(app.post(path, &ticket, &change("short")).await.body, "false");
     app.save(&app.administrator(), PLAIN.0, "", "another").await.assert_saved();
     assert_eq!(credentials(&app)[0]["valid_to"], Value::Null);
@@ -160,21 +169,15 @@ struct LastUse {
 
 /// Waits until the last use of the plain user's password is recorded, and returns it.
 async fn last_use(app: &TestApp) -> LastUse {
-    for _ in 0..200 {
+    wait_for("the use is recorded", async || {
         let found = sqlx::query!(
             r#"SELECT last_used_at AS "at!", last_used_scheme AS "scheme!", last_used_address
                FROM credentials WHERE user_id = 278 AND last_used_at IS NOT NULL"#
         );
-        if let Some(found) = found.fetch_optional(&app.pool).await.unwrap() {
-            return LastUse {
-                time: found.at,
-                scheme: found.scheme,
-                address: found.last_used_address,
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the use was not recorded within ten seconds");
+        let found = found.fetch_optional(&app.pool).await.unwrap()?;
+        Some(LastUse { time: found.at, scheme: found.scheme, address: found.last_used_address })
+    })
+    .await
 }
 
 #[sqlx::test]
@@ -197,13 +200,7 @@ async fn the_last_use_is_recorded_at_most_once_a_minute(pool: PgPool) {
         .unwrap();
     let third = app.spawn_instance(&[]).await;
     third.get(PRINCIPAL, &app.plain()).await.assert_status(200);
-    for _ in 0..100 {
-        if last_use(&app).await.time >= first.time {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(last_use(&app).await.time >= first.time);
+    wait_until("a later use is recorded", async || last_use(&app).await.time >= first.time).await;
     let user = app.get("/api/v1/User/278", &app.administrator()).await.json();
     assert!(user["Lastlogin"].is_string(), "{user}");
     let listed = &credentials(&app)[0];
@@ -221,15 +218,12 @@ async fn recording_the_last_use_neither_waits_nor_delays_a_login(pool: PgPool) {
         .unwrap();
     app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
-    for _ in 0..200 {
+    wait_until("the use of another credential is recorded", async || {
         let is_recorded = sqlx::query_scalar!(
             r#"SELECT last_used_at IS NOT NULL AS "noted!" FROM credentials WHERE user_id = 1"#
         );
-        if is_recorded.fetch_one(&app.pool).await.unwrap() {
-            transaction.rollback().await.unwrap();
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("a locked row delayed the records of other credentials");
+        is_recorded.fetch_one(&app.pool).await.unwrap()
+    })
+    .await;
+    transaction.rollback().await.unwrap();
 }

@@ -10,7 +10,7 @@ use std::{
 use sqlx::PgPool;
 
 use super::{MAILED, ask_for, wait_for_event};
-use crate::support::{TestApp, converse, raw_mail_server};
+use crate::support::{TestApp, converse, raw_mail_server, wait_for};
 
 /// An application that sends mails to this server.
 async fn spawn(pool: PgPool, address: SocketAddr, start_tls: bool) -> TestApp {
@@ -53,7 +53,7 @@ async fn a_server_that_never_ends_its_reply_times_out(pool: PgPool) {
 
 #[sqlx::test]
 async fn a_reply_without_end_is_cut_off(pool: PgPool) {
-    let sent = Arc::<Mutex<usize>>::default();
+    let sent = Arc::<Mutex<Option<usize>>>::default();
     let address = raw_mail_server({
         let sent = Arc::clone(&sent);
         move |mut stream: TcpStream| {
@@ -62,13 +62,13 @@ async fn a_reply_without_end_is_cut_off(pool: PgPool) {
             while bytes < 64 * 1024 * 1024 && stream.write_all(&digits).is_ok() {
                 bytes += 65_536;
             }
-            *sent.lock().unwrap() = bytes;
+            *sent.lock().unwrap() = Some(bytes);
         }
     });
     assert_retried(pool, address, false).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let sent = wait_for("the server ends", async || *sent.lock().unwrap()).await;
     // What the buffers of two sockets hold, and not all that the server wants to send.
-    assert!(*sent.lock().unwrap() < 32 * 1024 * 1024);
+    assert!(sent < 32 * 1024 * 1024, "{sent}");
 }
 
 #[sqlx::test]

@@ -62,7 +62,8 @@ async fn a_link_ends_with_a_new_address(pool: PgPool) {
 async fn an_expired_password_stays_expired(pool: PgPool) {
     let server = MailServer::start();
     let app = spawn(pool, &server).await;
-    let end = OffsetDateTime::now_utc() + Duration::from_secs(5);
+    // Long enough for a mail on a busy machine.
+    let end = OffsetDateTime::now_utc() + Duration::from_secs(10);
     let end_text = end.format(&Rfc3339).unwrap();
     let save = ["credential", "save", "--user", MAILED.1, "--type", "CRM5/PASSWORD"];
     app.command(&[&save[..], &["--valid-to", &end_text]].concat(), "short").assert_success();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use super::{assert_unavailable, counted_failures, login, spawn};
-use crate::support::{Answer, OldSystem, Reply, TestApp, http_reply, late};
+use crate::support::{Answer, OldSystem, Reply, TestApp, assert_becomes, http_reply, late};
 
 const JSON: &str = "application/json";
 
@@ -25,11 +25,7 @@ async fn log_in_twice(app: &TestApp, old: &OldSystem, first: Reply, second: Repl
     old.set_reply(late(Duration::from_secs(1), first));
     let slow = login(app, "anton", "guess");
     let fast = async {
-        while old.requests().len() == before {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        // The old system has chosen the first answer.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_becomes(before + 1, async || old.requests().len()).await;
         old.set_reply(second);
         login(app, "anton", "guess").await
     };

@@ -183,8 +183,9 @@ impl Shared {
         let tls = ServerConnection::new(Arc::clone(&self.tls.lock().unwrap())).unwrap();
         let mut stream = StreamOwned::new(tls, connection);
         let Some(request) = self.read(&mut stream)? else { return Ok(()) };
-        self.requests.lock().unwrap().push(request.clone());
+        // A test that saw the request may change the reply to the next one.
         let reply = self.reply.lock().unwrap().clone();
+        self.requests.lock().unwrap().push(request.clone());
         let reply = match reply {
             Reply::Verify(verify) => verified(verify, &request),
             Reply::Late(time, bytes) => {
