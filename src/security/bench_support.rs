@@ -91,6 +91,7 @@ impl KeyBench {
             session_epoch: 0,
             auth_time: now,
             application: None,
+            is_of_session: false,
         };
         self.tokens.issue(&self.keyring, &self.applications, &content, now).ok()
     }
