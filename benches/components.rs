@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use credential_keeper::bench_support::{
-    BODIES, HashBench, KeyBench, headers, negotiate, read_save, write_texts,
+    BODIES, HashBench, KeyBench, RequestBench, headers, negotiate, read_save, write_texts,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use time::OffsetDateTime;
@@ -50,5 +50,13 @@ fn bodies(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(components, hash, keys, bodies);
+fn requests(criterion: &mut Criterion) {
+    let requests = RequestBench::default();
+    let mut group = criterion.benchmark_group("request");
+    group.bench_function("without metrics", |bench| bench.iter(|| requests.baseline()));
+    group.bench_function("with metrics", |bench| bench.iter(|| requests.measure()));
+    group.finish();
+}
+
+criterion_group!(components, hash, keys, bodies, requests);
 criterion_main!(components);

@@ -42,7 +42,7 @@ mod telemetry;
 #[cfg(feature = "bench")]
 pub mod bench_support {
     pub use crate::{
-        http::bench_support::{BODIES, headers, negotiate, read_save, write_texts},
+        http::bench_support::{BODIES, RequestBench, headers, negotiate, read_save, write_texts},
         security::bench_support::{HashBench, KeyBench},
     };
 }

@@ -19,7 +19,7 @@ use super::{
     error::{ApiError, ErrorKind},
     error_rendering, head_limits, health, hosts, maintenance, metrics,
     pages::page_session::authenticate_page,
-    path_case, recent_errors, request_id,
+    path_case, recent_errors, request_id, request_measurement,
     request_span::RequestSpan,
     response_headers,
     route::{Access, Effect, Route, answering},
@@ -58,6 +58,7 @@ pub(crate) fn application(
         .wrap(from_fn(response_headers::add))
         .wrap(from_fn(stopping::announce))
         .wrap(from_fn(transport::track))
+        .wrap(from_fn(request_measurement::measure))
         .wrap(from_fn(move |request, next: Next<_>| next.call(provider.provide(request))))
 }
 
@@ -138,9 +139,13 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
         allowed.push(Method::HEAD.to_string());
     }
     let allow = allowed.join(", ");
-    config.service(resource.default_service(web::to(move || {
+    let resource = resource.default_service(web::to(move || {
         let refused = ApiError::from(ErrorKind::MethodNotAllowed { allow: allow.clone() });
         std::future::ready(Err::<HttpResponse, _>(refused))
+    }));
+    config.service(resource.wrap(from_fn(move |request, next: Next<_>| {
+        request_measurement::note_route(&request, path);
+        next.call(request)
     })));
 }
 

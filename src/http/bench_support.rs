@@ -3,11 +3,14 @@
 use actix_web::{
     HttpResponse,
     http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
+    test::TestRequest,
 };
 
 use super::{
     agents::user::save_credential::SaveCredentialRequest,
     negotiation::{self, bench_support},
+    request_measurement,
+    request_metrics::{AnswerLabels, RequestMetrics, method_label},
 };
 
 /// Bodies of `SaveCredential`, by media type.
@@ -54,4 +57,27 @@ pub fn read_save(headers: &HeaderMap, body: &str) -> Option<()> {
 #[must_use]
 pub fn write_texts(headers: &HeaderMap, texts: &Vec<String>) -> u16 {
     negotiation::write(HttpResponse::Ok(), headers, texts).status().as_u16()
+}
+
+/// The metrics of requests.
+#[derive(Default)]
+pub struct RequestBench(RequestMetrics);
+
+impl RequestBench {
+    /// What the metrics add to a request: its route is noted, and it is counted and measured.
+    pub fn measure(&self) {
+        let request = TestRequest::default().to_srv_request();
+        request_measurement::note_route(&request, "/api/v1/Agents/User/SaveCredential");
+        let (in_flight, method) = (self.0.start(), method_label(request.method()));
+        in_flight.end(AnswerLabels {
+            route: request_measurement::route(&request),
+            method,
+            status: 200,
+        });
+    }
+
+    /// The same without metrics.
+    pub fn baseline(&self) {
+        drop(TestRequest::default().to_srv_request());
+    }
 }

@@ -16,9 +16,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use time::OffsetDateTime;
+
 use super::{
     compression,
     error::{ApiError, ErrorKind},
+    request_metrics::RequestMetrics,
     route::answering,
     state::{HttpState, ListenerCertificate},
     transport::TransportCounts,
@@ -36,6 +39,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 async fn metrics(state: Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let register = |registry: &mut Registry| {
         register(registry, state.connections.counts());
+        state.requests.register(registry);
         register_certificates(registry, &state.certificates);
     };
     let text =
@@ -51,10 +55,13 @@ async fn metrics(state: Data<HttpState>, request: HttpRequest) -> Result<HttpRes
     Ok(response.body(packed))
 }
 
-/// Registers the metrics of an instance without connections, for documents.
-pub(crate) fn register_idle_metrics(registry: &mut Registry) {
+/// Registers the metrics of an instance with one request and one certificate, for documents: a family
+/// without samples would be omitted.
+pub(crate) fn register_example_metrics(registry: &mut Registry) {
     register(registry, TransportCounts::default());
-    register_certificates(registry, &[]);
+    RequestMetrics::example().register(registry);
+    let expires_at = Box::new(|| Some(OffsetDateTime::UNIX_EPOCH));
+    register_certificates(registry, &[ListenerCertificate { listener: "http", expires_at }]);
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -1,6 +1,6 @@
 //! The HTTP layer: routes, middlewares and handlers of actix-web.
 //!
-//! A request passes these middlewares, outermost first: connection progress, secret headers,
+//! A request passes these middlewares, outermost first: metrics, connection progress, secret headers,
 //! request id, connection identity, tracing, error rendering, CORS, head limits, forwarded headers,
 //! hosts and path case. Then the router selects its route. Routes that require authentication add a
 //! middleware, which runs before the body is read. A handler parses the request, calls one use case
@@ -47,6 +47,8 @@ mod reason_header;
 mod recent_errors;
 mod request_context;
 mod request_id;
+mod request_measurement;
+mod request_metrics;
 mod request_span;
 mod response_headers;
 mod route;
@@ -67,9 +69,10 @@ pub(crate) use self::{
     documents::Documents,
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
-    metrics::register_idle_metrics,
+    metrics::register_example_metrics,
     pages::secret_url::PASSWORD_PAGE,
     password_mail::write_password_mail,
+    request_metrics::RequestMetrics,
     state::{HttpState, ListenerCertificate, Readiness, TlsTermination},
     transport::{
         CheckedStream, ConnectionLimits, ConnectionRegistry, FrameLimitedStream, PhaseTimeouts,

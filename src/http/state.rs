@@ -12,7 +12,7 @@ use std::{
 use ipnet::IpNet;
 use time::OffsetDateTime;
 
-use super::{documents::Documents, transport::ConnectionRegistry};
+use super::{documents::Documents, request_metrics::RequestMetrics, transport::ConnectionRegistry};
 use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
 
 /// The shared state; `startup` builds it at the start and at each reload of the settings.
@@ -22,6 +22,8 @@ pub(crate) struct HttpState {
     pub(crate) readiness: Arc<Readiness>,
     /// The client connections.
     pub(crate) connections: Arc<ConnectionRegistry>,
+    /// Counts the requests.
+    pub(crate) requests: Arc<RequestMetrics>,
     /// The served hosts, in lower case and without port; empty for every host.
     pub(crate) allowed_hosts: Vec<String>,
     /// The OpenAPI document and the API documentation.

@@ -1,5 +1,7 @@
 //! Unseals stored credentials, and logs an alarm when this fails.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::errors::KeyUnavailable;
 use crate::{
     domain::{
@@ -15,6 +17,47 @@ use crate::{
     },
 };
 
+/// Why a row could not be unsealed.
+#[derive(Debug, Clone, Copy)]
+#[repr(usize)]
+pub(super) enum UnsealFailure {
+    Damaged,
+    UnknownKey,
+    InvalidHash,
+}
+
+/// Of the process: a row is unsealed at many places, and each has a keyring only.
+static FAILURES: [AtomicU64; UnsealFailure::ALL.len()] =
+    [const { AtomicU64::new(0) }; UnsealFailure::ALL.len()];
+
+impl UnsealFailure {
+    /// Every reason.
+    pub(super) const ALL: [Self; 3] = [Self::Damaged, Self::UnknownKey, Self::InvalidHash];
+
+    /// The spelling of the metric.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::UnknownKey => "unknown_key",
+            Self::InvalidHash => "invalid_hash",
+        }
+    }
+
+    /// The failures since the start of the process.
+    pub(super) fn count(self) -> u64 {
+        self.counter().load(Ordering::Relaxed)
+    }
+
+    fn record(self) {
+        self.counter().fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is a counter for each reason")]
+    fn counter(self) -> &'static AtomicU64 {
+        &FAILURES[self as usize]
+    }
+}
+
 /// The content of a sealed credential; `None`, with an alarm, when the envelope is damaged.
 ///
 /// # Errors
@@ -26,10 +69,12 @@ pub(super) fn unseal(
     match sealing::unseal(keyring, row) {
         Ok(envelope) => Ok(Some(envelope)),
         Err(UnsealError::Damaged) => {
+            UnsealFailure::Damaged.record();
             log_alarm(row, "failed to unseal a hash: it was changed or moved");
             Ok(None)
         }
         Err(UnsealError::UnknownKey) => {
+            UnsealFailure::UnknownKey.record();
             log_alarm(row, "failed to unseal a hash: its key is not in the keyring");
             Err(KeyUnavailable)
         }
@@ -49,6 +94,7 @@ pub(super) fn unseal_hash(
     };
     let hash = StoredHash::parse(&envelope.phc);
     if hash.is_err() {
+        UnsealFailure::InvalidHash.record();
         log_alarm(row, "an unsealed hash is invalid");
     }
     Ok(hash.ok())
@@ -65,6 +111,7 @@ pub(super) fn unseal_untrusted(
     match untrusted_sealing::unseal_untrusted(keyring, row) {
         Ok(secret) => Ok(Some(secret)),
         Err(UnsealError::Damaged) => {
+            UnsealFailure::Damaged.record();
             log_untrusted_alarm(
                 row,
                 "failed to unseal an untrusted credential: it was changed or moved; an administrator \
@@ -73,6 +120,7 @@ pub(super) fn unseal_untrusted(
             Ok(None)
         }
         Err(UnsealError::UnknownKey) => {
+            UnsealFailure::UnknownKey.record();
             log_untrusted_alarm(
                 row,
                 "failed to unseal an untrusted credential: its key is not in the keyring; put the \

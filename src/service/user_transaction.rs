@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use super::{
+    activity::metrics::ActivityMetrics,
     audit::changed_chains::ChangedChains,
     errors::{ChangeUserError, SensitiveError},
 };
@@ -232,6 +233,7 @@ pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<Vec<u8>>> {
 pub(crate) struct UserTransactions {
     pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
+    pub(crate) metrics: Arc<ActivityMetrics>,
     /// True when every sensitive change must have a reason.
     pub(crate) requires_reason: bool,
 }
@@ -254,6 +256,12 @@ impl UserTransactions {
         Ok(())
     }
 
+    /// Notes an event of a transaction for the next anchor and for the metrics.
+    pub(super) fn note_event(&self, user_id: UserId, kind: AuditKind) {
+        self.changed_chains.push(user_id);
+        self.metrics.record_event(kind);
+    }
+
     /// Appends the audit event of a change that this transaction makes. When the change revokes
     /// everything issued to the actor, the ticket of the request stays valid.
     ///
@@ -267,7 +275,6 @@ impl UserTransactions {
         change: AuditedChange<'_>,
     ) -> Result<(), StorageError> {
         let LockedUser { user_id, head } = user;
-        self.changed_chains.push(*user_id);
         let event = change.event(context, *user_id, head);
         let session_epoch = event.session_epoch;
         let keyring = self.keyring.current();
@@ -275,6 +282,7 @@ impl UserTransactions {
         let mac = audit_mac(key, &head.audit_mac, &event);
         users::advance(connection, &event, &mac).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
+        self.note_event(*user_id, change.kind);
         // A user who retires themselves keeps no ticket, which would be valid again after
         // reactivation; nor does one whose credential must be changed, which it would get around.
         let keeps_ticket = change.revokes_issued

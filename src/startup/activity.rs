@@ -13,8 +13,9 @@ use crate::{
         activity::{
             hash_survey::HashSurvey,
             instance_activity::{ActivityCounters, InstanceActivity},
+            key_survey::KeySurvey,
             recorder::ActivityRecorder,
-            report::{Activity, ActivitySettings},
+            report::{Activity, ActivitySettings, Surveys},
         },
         audit::anchors::Anchors,
         operations::diagnostics::Diagnostics,
@@ -28,7 +29,7 @@ const HOST_CHARACTERS: usize = 60;
 pub(super) struct Recording {
     pub(super) anchors: Arc<Anchors>,
     pub(super) recorder: Arc<ActivityRecorder>,
-    pub(super) survey: Arc<HashSurvey>,
+    pub(super) surveys: Surveys,
     instance: Arc<InstanceActivity>,
 }
 
@@ -41,7 +42,10 @@ impl Recording {
         Self {
             anchors: Arc::new(Anchors::new(parts.database(), parts.keyring(), chains)),
             recorder: Arc::new(ActivityRecorder::new(parts.database(), Arc::clone(&instance))),
-            survey: Arc::new(HashSurvey::new(parts.database(), parts.hashing())),
+            surveys: Surveys {
+                hashes: Arc::new(HashSurvey::new(parts.database(), parts.hashing())),
+                keys: Arc::new(KeySurvey::new(parts.database())),
+            },
             instance,
         }
     }
@@ -55,7 +59,7 @@ impl Recording {
     pub(super) fn report(&self, parts: &Parts, settings: &Settings) -> Arc<Activity> {
         Arc::new(Activity::new(
             Arc::clone(&self.instance),
-            Arc::clone(&self.survey),
+            self.surveys.clone(),
             Arc::clone(&self.anchors),
             Diagnostics {
                 database: parts.database(),

@@ -150,7 +150,7 @@ fn background(
         housekeeping: Housekeeping {
             database: parts.database(),
             refusal_timing: RefusalTiming::new(parts.database(), parts.hashing()),
-            hash_survey: Arc::clone(&recording.survey),
+            surveys: recording.surveys.clone(),
             restores: Arc::clone(restores),
         },
         last_uses: Arc::clone(&queues.last_uses),

@@ -135,6 +135,7 @@ impl Adjustable {
             transactions: Arc::new(UserTransactions {
                 keyring: keyring.clone(),
                 changed_chains: Arc::clone(changed_chains),
+                metrics: Arc::clone(metrics),
                 requires_reason: settings.requires_reason,
             }),
             throttling: Arc::new(Throttling {

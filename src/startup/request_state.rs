@@ -9,7 +9,7 @@ use crate::{
     configuration::{ConnectionSettings, Settings},
     http::{
         self, ConnectionLimits, ConnectionRegistry, Documents, HttpState, ListenerCertificate,
-        Readiness, TlsTermination,
+        Readiness, RequestMetrics, TlsTermination,
     },
     security::keyring_handle::KeyringHandle,
     service::{ServiceHandle, Services},
@@ -20,6 +20,7 @@ pub(super) struct RequestState {
     keyring: KeyringHandle,
     readiness: Arc<Readiness>,
     connections: Arc<ConnectionRegistry>,
+    requests: Arc<RequestMetrics>,
     documents: Arc<Documents>,
     certificates: Arc<[ListenerCertificate]>,
     /// The time limit of a use case.
@@ -39,6 +40,7 @@ impl RequestState {
             keyring,
             readiness: Arc::default(),
             connections: connection_registry(settings),
+            requests: Arc::default(),
             documents: Arc::new(http::documents(&settings.http.base_path)),
             certificates: certificates.into(),
             answer_timeout: settings.http.answer_timeout,
@@ -53,6 +55,7 @@ impl RequestState {
             service: ServiceHandle::on_current_runtime(services, keyring, self.answer_timeout),
             readiness: Arc::clone(&self.readiness),
             connections: Arc::clone(&self.connections),
+            requests: Arc::clone(&self.requests),
             documents: Arc::clone(&self.documents),
             allowed_hosts: http.allowed_hosts.iter().map(|host| host.to_lowercase()).collect(),
             serves_health: self.serves_health,

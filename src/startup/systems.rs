@@ -68,7 +68,6 @@ impl Systems {
         Instance {
             database: parts.database().for_logins(),
             hashing: parts.hashing(),
-            keyring: parts.keyring(),
             activity: self.recording.report(parts, settings),
             reloads: Arc::clone(&parts.reloads),
             directory: Arc::clone(&self.directory.search),

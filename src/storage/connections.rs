@@ -27,6 +27,7 @@ use super::{
     connections_in_use::{ConnectionsInUse, InUse},
     connector::{Connector, Timeouts},
     error::StorageError,
+    metrics::{ConnectionCounts, DatabaseMetrics},
     opener::Opener,
     stalled_statements,
     statements::Statements,
@@ -64,6 +65,7 @@ pub struct Database {
     /// is the view of the logins.
     shares: Option<Arc<Semaphore>>,
     in_use: Arc<ConnectionsInUse>,
+    metrics: Arc<DatabaseMetrics>,
     /// The form of the statements.
     pub(super) statements: Statements,
 }
@@ -74,14 +76,6 @@ struct Permits {
     connection: OwnedSemaphorePermit,
     /// `None` for a login.
     share: Option<OwnedSemaphorePermit>,
-}
-
-/// The numbers of connections.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ConnectionCounts {
-    pub(crate) open: usize,
-    pub(crate) idle: usize,
-    pub(crate) maximum: usize,
 }
 
 impl Database {
@@ -114,6 +108,7 @@ impl Database {
             acquire_timeout,
             shares,
             in_use: Arc::default(),
+            metrics: Arc::default(),
             statements: Statements::Combined,
         })
     }
@@ -134,12 +129,12 @@ impl Database {
     /// # Errors
     /// When no connection is available within the time limit.
     pub(crate) async fn connection(&self) -> Result<Connection, StorageError> {
-        let mut refusal = None;
+        let (begin, mut refusal) = (Instant::now(), None);
         let acquiring = self.acquire(&mut refusal);
-        if let Ok(acquired) = tokio::time::timeout(self.acquire_timeout, acquiring).await {
-            return acquired;
-        }
-        Err(refusal.unwrap_or(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
+        let acquired = tokio::time::timeout(self.acquire_timeout, acquiring).await;
+        self.metrics.record_wait(begin.elapsed());
+        let timed_out = || refusal.unwrap_or(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
+        acquired.unwrap_or_else(|_| Err(timed_out())).inspect_err(StorageError::count)
     }
 
     /// Acquires a connection. `refusal` is the reason for the present wait, if the server has too
@@ -268,6 +263,11 @@ impl Database {
         self.pool.manager().drop_spares();
         self.close_matching(|_| true).await;
         self.pool.close();
+    }
+
+    /// The metrics of the pool.
+    pub(crate) fn metrics(&self) -> &DatabaseMetrics {
+        &self.metrics
     }
 
     /// The current numbers of connections.

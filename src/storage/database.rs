@@ -15,7 +15,8 @@ use super::{
     connections::Database,
     connector::{ConnectionFilesSource, Connector, Timeouts},
     database_url::DatabaseUrl,
-    error::{StorageError, is_connection_failure},
+    error::StorageError,
+    error_class::is_connection_failure,
     hosts::Hosts,
     statements::Statements,
 };

@@ -2,7 +2,11 @@
 
 use sqlx::error::DatabaseError;
 
-use super::{bad_database_url::BadDatabaseUrl, connection_generation};
+use super::{
+    bad_database_url::BadDatabaseUrl,
+    connection_generation,
+    error_class::{ErrorClass, class_of, has_code, is_stale},
+};
 
 /// A statement failed.
 #[derive(Debug, thiserror::Error)]
@@ -53,25 +57,6 @@ pub(crate) enum StorageError {
     Refused(#[source] sqlx::Error),
 }
 
-/// SQLSTATEs of conflicts and timeouts: lock not available, deadlock, serialization failure,
-/// statement timeout, idle-in-transaction timeout and transaction timeout. The transaction is
-/// rolled back.
-const BUSY: [&str; 6] = ["55P03", "40P01", "40001", "57014", "25P03", "25P04"];
-
-/// SQLSTATE classes and codes of a lost connection: connection exceptions, and shutdown or crash of
-/// the server or of this session.
-const LOST: [&str; 3] = ["08", "57P", "40003"];
-
-/// SQLSTATE classes and codes of a server that cannot execute any statement, in the order of
-/// PostgreSQL's appendix A: read-only transaction; invalid authorization; unknown database; unknown
-/// schema; insufficient privilege; unknown table, column or function (pending migrations: the
-/// statements are checked at build time); insufficient resources; object not in prerequisite state;
-/// cannot connect now; system error; configuration file error; internal error.
-const SERVER_STATE: [&str; 14] = [
-    "25006", "28", "3D", "3F", "42501", "42P01", "42703", "42883", "53", "55000", "57P03", "58",
-    "F0", "XX",
-];
-
 /// SQLSTATE classes of a server that refuses connections for now: starting up, or too many
 /// connections.
 const TRANSIENT: [&str; 2] = ["57P", "53"];
@@ -89,15 +74,8 @@ const REFUSED: [(&str, &str); 7] = [
     ("57P", "the database server is stopping"),
 ];
 
-/// SQLSTATEs of a stale connection: it leads to a standby, or a connection pooler has mixed up its
-/// prepared statements.
-const STALE_CONNECTION: [&str; 3] = ["25006", "26000", "42P05"];
-
 /// SQLSTATEs of prepared statements that a connection pooler has mixed up.
 const MIXED_UP_STATEMENTS: [&str; 2] = ["26000", "42P05"];
-
-/// The SQLSTATE and the message of a prepared statement whose tables were changed since.
-const STALE_PLAN: (&str, &str) = ("0A000", "cached plan");
 
 impl StorageError {
     /// The error of a connection attempt.
@@ -109,7 +87,10 @@ impl StorageError {
     /// statement may have been committed.
     pub(crate) fn in_doubt(self) -> Self {
         match self {
-            Self::ConnectionLost(error) => Self::OutcomeUnknown(error),
+            Self::ConnectionLost(error) => {
+                ErrorClass::OutcomeUnknown.record();
+                Self::OutcomeUnknown(error)
+            }
             Self::NoConnection(_)
             | Self::ReadOnly
             | Self::SharedSession
@@ -123,6 +104,28 @@ impl StorageError {
             | Self::BadUrl(_)
             | Self::Refused(_) => self,
         }
+    }
+
+    /// Counts the error of a connection that was not available. Those of statements are counted where
+    /// they become a [`StorageError`].
+    pub(super) fn count(&self) {
+        match self {
+            Self::ReadOnly => ErrorClass::ReadOnly,
+            Self::NoConnection(_)
+            | Self::SharedSession
+            | Self::NoCredentials(_)
+            | Self::BadUrl(_)
+            | Self::Migration(_) => ErrorClass::NoConnection,
+            // Counted already.
+            Self::NotExecuted(_)
+            | Self::ConnectionLost(_)
+            | Self::Busy(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Constraint(_)
+            | Self::Inconsistent { .. }
+            | Self::Refused(_) => return,
+        }
+        .record();
     }
 
     /// True when the statement was not executed and may succeed on a new connection.
@@ -204,27 +207,29 @@ impl StorageError {
 
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
-        if is_connection_failure(&error) {
-            connection_generation::invalidate_all();
-            return Self::ConnectionLost(error);
+        let class = class_of(&error);
+        class.record();
+        match class {
+            ErrorClass::ConnectionLost => {
+                connection_generation::invalidate_all();
+                Self::ConnectionLost(error)
+            }
+            ErrorClass::NotExecuted => {
+                if is_stale(&error) {
+                    connection_generation::invalidate_all();
+                }
+                Self::NotExecuted(error)
+            }
+            ErrorClass::Busy => Self::Busy(error),
+            ErrorClass::Constraint => {
+                let name = error.as_database_error().and_then(DatabaseError::constraint);
+                Self::Constraint(name.unwrap_or_default().to_owned())
+            }
+            ErrorClass::NoConnection
+            | ErrorClass::ReadOnly
+            | ErrorClass::OutcomeUnknown
+            | ErrorClass::Refused => Self::Refused(error),
         }
-        if is_stale(&error) {
-            connection_generation::invalidate_all();
-            return Self::NotExecuted(error);
-        }
-        let Some(database) = error.as_database_error() else {
-            return Self::Refused(error);
-        };
-        if let Some(constraint) = database.constraint() {
-            return Self::Constraint(constraint.to_owned());
-        }
-        if has_code(&error, &BUSY) {
-            return Self::Busy(error);
-        }
-        if has_code(&error, &SERVER_STATE) {
-            return Self::NotExecuted(error);
-        }
-        Self::Refused(error)
     }
 }
 
@@ -237,36 +242,6 @@ fn no_connection(error: &sqlx::Error) -> &'static str {
     refused.map_or("the database cannot be reached", |(_, reason)| *reason)
 }
 
-/// True when the connection was lost.
-pub(super) fn is_connection_failure(error: &sqlx::Error) -> bool {
-    if error.as_database_error().is_some() {
-        return has_code(error, &LOST);
-    }
-    matches!(
-        error,
-        sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-    )
-}
-
-/// True when the statement was not executed because its connection is stale.
-fn is_stale(error: &sqlx::Error) -> bool {
-    let (code, text) = STALE_PLAN;
-    has_code(error, &STALE_CONNECTION)
-        || has_code(error, &[code])
-            && error.as_database_error().is_some_and(|error| error.message().starts_with(text))
-}
-
-/// True for an error of the database with one of these SQLSTATEs, or of one of these classes.
-fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.is_some_and(|code| codes.iter().any(|prefix| code.starts_with(prefix)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{borrow::Cow, error::Error, fmt};
@@ -274,6 +249,7 @@ mod tests {
     use sqlx::error::ErrorKind;
 
     use super::*;
+    use crate::storage::error_class::BUSY;
 
     /// An error of the server: SQLSTATE and message.
     #[derive(Debug)]

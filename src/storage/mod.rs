@@ -31,6 +31,7 @@ mod database_url_parameters;
 mod database_url_password;
 pub(crate) mod diagnostics;
 mod error;
+mod error_class;
 mod former_primary;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
@@ -41,6 +42,7 @@ pub(crate) mod import_runs;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;
+mod metrics;
 pub(crate) mod nick_names;
 mod opener;
 pub(crate) mod password_links;
@@ -66,7 +68,7 @@ pub(crate) mod users;
 pub use self::connections::Database;
 pub(crate) use self::{
     connection_security::ConnectionSecurity,
-    connections::{Connection, ConnectionCounts},
+    connections::Connection,
     connector::{ConnectionFiles, ConnectionFilesSource, Timeouts},
     database::{
         ConnectOptions, MigrationState, begin_snapshot, commit, compare_migrations, connect,
@@ -76,5 +78,6 @@ pub(crate) use self::{
     database_url_password::{join_password, split_password},
     error::StorageError,
     grants::{GrantError, check_grantee, grant},
+    metrics::{ConnectionCounts, DatabaseMetrics},
     statements::Statements,
 };

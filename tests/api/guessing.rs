@@ -69,7 +69,7 @@ pub(crate) async fn failure_count(app: &TestApp, user_id: i32) -> i32 {
 }
 
 /// Guesses from an unknown address until the name is locked for unknown addresses.
-async fn lock_for_unknown_addresses(app: &TestApp, name: &str) {
+pub(crate) async fn lock(app: &TestApp, name: &str) {
     static GUESSES: AtomicUsize = AtomicUsize::new(0);
     let guess = || format!("guess {}", GUESSES.fetch_add(1, Ordering::Relaxed));
     for _ in 0..50 {
@@ -164,7 +164,7 @@ async fn a_command_a_route_and_a_save_unlock_a_credential_but_no_login_does(pool
     let unlock = ["credential", "unlock", "--user", "paul"];
     app.command(&unlock, "").assert_negative_answer();
 
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
     assert!(app.command(&user, "").assert_success().contains("50"));
     app.command(&unlock, "").assert_success();
@@ -175,7 +175,7 @@ async fn a_command_a_route_and_a_save_unlock_a_credential_but_no_login_does(pool
     );
     login_as_owner(&app, "203.0.113.9", PLAIN.1).await.assert_status(200);
 
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     app.get(ATTEMPTS, &app.plain()).await.assert_status(429);
     let listed = app.get(ATTEMPTS, &administrator).await.json();
     assert_eq!(listed[0]["Type"], "CRM5/PASSWORD");
@@ -188,11 +188,11 @@ async fn a_command_a_route_and_a_save_unlock_a_credential_but_no_login_does(pool
     let unlocked: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
     assert_eq!(unlocked, 2);
 
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
     login(&app, "203.0.113.2", PLAIN.1, "another password").await.assert_status(200);
 
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     login(&app, "203.0.113.3", PLAIN.1, "another password").await.assert_status(429);
     login(&app, "203.0.113.2", PLAIN.1, "another password").await.assert_status(200);
     login(&app, "203.0.113.3", PLAIN.1, "another password").await.assert_status(429);
@@ -219,10 +219,10 @@ async fn the_owner_can_log_in_during_an_attack_without_helping_the_attacker(pool
 #[sqlx::test]
 async fn a_cached_verification_does_not_bypass_the_lock(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     app.command(&["credential", "unlock", "--user", "paul"], "").assert_success();
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     let hits = cache_hits(&app).await;
     let before = hash_count(&app).await;
     login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
@@ -236,7 +236,7 @@ async fn a_cached_verification_does_not_bypass_the_lock(pool: PgPool) {
 async fn a_known_address_has_three_attempts_while_unknown_ones_are_locked(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     for guess in ["a", "a", "b", "c"] {
         login(&app, HOME, PLAIN.1, guess).await.assert_unauthenticated();
     }
@@ -248,7 +248,7 @@ async fn a_known_address_has_three_attempts_while_unknown_ones_are_locked(pool: 
 async fn logins_from_a_known_address_do_not_renew_its_attempts(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     let mut verified = 0;
     for number in 0..100 {
@@ -275,7 +275,7 @@ async fn a_user_has_sixteen_known_addresses_and_a_new_one_replaces_the_oldest(po
     for number in 1..=17 {
         login_as_owner(&app, &format!("192.0.2.{number}"), PLAIN.1).await.assert_status(200);
     }
-    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    lock(&app, PLAIN.1).await;
     let statement = "SELECT count(*) FROM known_addresses
                      WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
     let known: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();

@@ -55,6 +55,13 @@ pub struct EngineCounts {
     pub waiting: u64,
 }
 
+/// The first bound of the histograms in seconds, half a millisecond. All bounds are powers of two, as
+/// those of native histograms are.
+const FIRST_BOUND: f64 = 1.0 / 2048.0;
+
+/// The number of bounds. The last one is four seconds.
+const BOUNDS: u16 = 14;
+
 /// Labels of the counter of refused jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ShedLabels {
@@ -68,8 +75,7 @@ const DEADLINE: ShedLabels = ShedLabels { reason: "deadline" };
 
 impl Default for EngineMetrics {
     fn default() -> Self {
-        // From half a millisecond to four seconds, each bucket twice the one before.
-        let histogram = || Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
+        let histogram = || Histogram::new(exponential_buckets(FIRST_BOUND, 2.0, BOUNDS));
         Self {
             waiting: Gauge::default(),
             wait: histogram(),
@@ -150,6 +156,10 @@ impl EngineMetrics {
         registry.register_with_unit("wait", "Time of a job in the queue", seconds(), wait);
         let hash_time = self.hash_time.clone();
         registry.register_with_unit("hash", "Time of one hash", seconds(), hash_time);
+        for labels in [QUEUE_FULL, NOT_ADMITTED, DEADLINE] {
+            // An alert compares it with its value before the first refusal.
+            drop(self.shed.get_or_create(&labels));
+        }
         registry.register("shed", "Jobs refused because of overload", self.shed.clone());
         for (name, help, counter) in [
             ("abandoned", "Jobs not hashed because the client disconnected", &self.abandoned),

@@ -1,7 +1,7 @@
 //! Estimates the share of hashes that cost less than a new one, at most once an hour.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -32,11 +32,26 @@ pub(crate) struct HashShare {
     pub(crate) at: OffsetDateTime,
 }
 
+/// The counted credentials with hashes of one scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SchemeShare {
+    pub(crate) scheme: HashScheme,
+    pub(crate) below_target: u64,
+    pub(crate) counted: u64,
+}
+
+/// A survey, and when it began.
+struct Survey {
+    begin: Instant,
+    share: HashShare,
+    schemes: Vec<SchemeShare>,
+}
+
 /// Surveys the hashes of the installation.
 pub(crate) struct HashSurvey {
     database: Database,
     hashing: Arc<HashingEngine>,
-    latest: Mutex<Option<(Instant, HashShare)>>,
+    latest: Mutex<Option<Survey>>,
 }
 
 impl HashSurvey {
@@ -47,7 +62,12 @@ impl HashSurvey {
 
     /// The latest result; `None` before the first survey.
     pub(super) fn latest(&self) -> Option<HashShare> {
-        self.read().map(|(_, share)| share)
+        self.read().as_ref().map(|survey| survey.share)
+    }
+
+    /// The latest result by scheme; empty before the first survey.
+    pub(super) fn schemes(&self) -> Vec<SchemeShare> {
+        self.read().as_ref().map(|survey| survey.schemes.clone()).unwrap_or_default()
     }
 
     /// Surveys the hashes if the latest survey is outdated.
@@ -55,30 +75,44 @@ impl HashSurvey {
     /// # Errors
     /// When the database does not answer.
     pub(in crate::service) async fn refresh(&self) -> Result<(), StorageError> {
-        if self.read().is_some_and(|(begin, _)| begin.elapsed() < PERIOD) {
+        if self.read().as_ref().is_some_and(|survey| survey.begin.elapsed() < PERIOD) {
             return Ok(());
         }
         let begin = Instant::now();
         let mut connection = self.database.connection().await?;
         let counts = hash_counts::count(&mut connection).await?;
         connection.release();
-        let is_below = |count: &&HashCount| self.is_below_target(count);
+        let schemes = self.schemes_of(&counts);
         let share = HashShare {
-            below_target: counts.iter().filter(is_below).map(|count| count.credentials).sum(),
-            counted: counts.iter().map(|count| count.credentials).sum(),
+            below_target: schemes.iter().map(|scheme| scheme.below_target).sum(),
+            counted: schemes.iter().map(|scheme| scheme.counted).sum(),
             is_sample: counts.iter().any(|count| count.is_sample),
             at: clock::now(),
         };
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some((begin, share));
+        *self.read() = Some(Survey { begin, share, schemes });
         Ok(())
+    }
+
+    fn schemes_of(&self, counts: &[HashCount]) -> Vec<SchemeShare> {
+        let share = |scheme: HashScheme| {
+            let mut share = SchemeShare { scheme, below_target: 0, counted: 0 };
+            for count in counts.iter().filter(|count| count.scheme == scheme) {
+                share.counted += count.credentials;
+                if self.is_below_target(count) {
+                    share.below_target += count.credentials;
+                }
+            }
+            share
+        };
+        HashScheme::ALL.iter().copied().map(share).collect()
     }
 
     fn is_below_target(&self, count: &HashCount) -> bool {
         count.scheme != HashScheme::Argon2id || self.hashing.is_cheaper_than_new(count.parameters)
     }
 
-    fn read(&self) -> Option<(Instant, HashShare)> {
+    fn read(&self) -> MutexGuard<'_, Option<Survey>> {
         // The value is consistent after a panic of another holder.
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

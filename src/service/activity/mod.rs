@@ -4,6 +4,7 @@
 pub(crate) mod hash_survey;
 mod history;
 pub(crate) mod instance_activity;
+pub(crate) mod key_survey;
 pub(crate) mod metrics;
 pub(crate) mod recorder;
 pub(crate) mod report;

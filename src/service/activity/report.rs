@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::{
-    hash_survey::{HashShare, HashSurvey},
+    hash_survey::{HashShare, HashSurvey, SchemeShare},
     instance_activity::{InstanceActivity, full},
+    key_survey::{KeyAge, KeySurvey},
     metrics::ActivityMetrics,
 };
 use crate::{
@@ -24,11 +25,7 @@ use crate::{
     security::{hashing::Capacity, keyring::KeyState},
     service::{
         audit::anchors::{AnchorState, Anchors},
-        operations::{
-            diagnostics::{Diagnostics, ServerReport},
-            finding::Finding,
-            findings::check_server,
-        },
+        operations::{diagnostics::Diagnostics, finding::Finding, findings::check_server},
     },
     storage::{ConnectionCounts, StorageError, activity_minutes},
 };
@@ -93,10 +90,28 @@ pub(crate) struct ActivitySettings {
     pub(crate) findings: Vec<Finding>,
 }
 
+/// What is counted now and then, because it costs a statement.
+#[derive(Clone)]
+pub(crate) struct Surveys {
+    pub(crate) hashes: Arc<HashSurvey>,
+    pub(crate) keys: Arc<KeySurvey>,
+}
+
+/// The state of this instance and the latest surveys, for the metrics.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MetricFigures {
+    pub(crate) anchors: AnchorState,
+    /// The period of anchors; zero for none.
+    pub(crate) anchor_period: Duration,
+    pub(crate) hashes: Vec<SchemeShare>,
+    /// The keys of the keyring in use.
+    pub(crate) keys: Vec<KeyUse>,
+}
+
 /// Reports the activity and the state of the installation.
 pub(crate) struct Activity {
     instance: Arc<InstanceActivity>,
-    survey: Arc<HashSurvey>,
+    surveys: Surveys,
     anchors: Arc<Anchors>,
     diagnostics: Diagnostics,
     settings: ActivitySettings,
@@ -108,17 +123,27 @@ impl Activity {
     /// Reports about this instance and its database.
     pub(crate) fn new(
         instance: Arc<InstanceActivity>,
-        survey: Arc<HashSurvey>,
+        surveys: Surveys,
         anchors: Arc<Anchors>,
         diagnostics: Diagnostics,
         settings: ActivitySettings,
     ) -> Self {
-        Self { instance, survey, anchors, diagnostics, settings, stored: Mutex::default() }
+        Self { instance, surveys, anchors, diagnostics, settings, stored: Mutex::default() }
     }
 
     /// The counters of this instance.
     pub(in crate::service) fn metrics(&self) -> &ActivityMetrics {
         self.instance.metrics()
+    }
+
+    /// The figures for the metrics. It runs no statement.
+    pub(in crate::service) fn figures(&self) -> MetricFigures {
+        MetricFigures {
+            anchors: self.anchors.state(),
+            anchor_period: self.settings.anchor_period,
+            hashes: self.surveys.hashes.schemes(),
+            keys: self.key_uses(&self.surveys.keys.latest()),
+        }
     }
 
     /// The report for a caller.
@@ -148,8 +173,8 @@ impl Activity {
             instance: self.instance_state(),
             database_version: server.facts.server_version,
             schema_version: server.facts.schema_version,
-            hash_share: self.survey.latest(),
-            keys: self.keys(&server),
+            hash_share: self.surveys.hashes.latest(),
+            keys: self.key_uses(&server.keys.iter().map(KeyAge::of).collect::<Vec<_>>()),
             findings,
         })
     }
@@ -166,11 +191,11 @@ impl Activity {
         }
     }
 
-    /// The keys of the keyring in use.
-    fn keys(&self, server: &ServerReport) -> Vec<KeyUse> {
+    /// The keys of the keyring in use. `known` are the keys that the database was written with.
+    fn key_uses(&self, known: &[KeyAge]) -> Vec<KeyUse> {
         let keyring = self.diagnostics.keyring.current();
         let key_use = |(id, state): (&str, KeyState)| {
-            let known = server.keys.iter().find(|known| known.key_id == id);
+            let known = known.iter().find(|known| known.id == id);
             let first_used_at = known.map(|known| known.first_used_at);
             KeyUse { id: id.to_owned(), state: state.as_str(), first_used_at }
         };

@@ -33,12 +33,14 @@ pub(crate) struct Anchors {
 }
 
 /// The anchors of this instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct AnchorState {
     /// When this instance last logged anchors; `None` since its start.
     pub(crate) logged_at: Option<OffsetDateTime>,
     /// The chains that changed since their last anchor.
     pub(crate) waiting: usize,
+    /// The time since the first change without an anchor; zero without one.
+    pub(crate) age: Duration,
 }
 
 impl Anchors {
@@ -55,7 +57,8 @@ impl Anchors {
     pub(in crate::service) fn state(&self) -> AnchorState {
         // The value is consistent after a panic of another holder.
         let logged_at = *self.logged_at.lock().unwrap_or_else(PoisonError::into_inner);
-        AnchorState { logged_at, waiting: self.changed_chains.count() }
+        let chains = &self.changed_chains;
+        AnchorState { logged_at, waiting: chains.count(), age: chains.age() }
     }
 
     /// Logs the anchors of changed chains once per period; never returns.

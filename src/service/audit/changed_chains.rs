@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::domain::user::UserId;
@@ -15,13 +16,19 @@ pub(crate) struct ChangedChains(Mutex<Changed>);
 #[derive(Default)]
 struct Changed {
     reported: BTreeSet<i32>,
+    /// When the first of them was reported.
+    reported_since: Option<Instant>,
     due: BTreeSet<i32>,
+    /// When the first of them was reported, or of those that were taken and may be put back.
+    due_since: Option<Instant>,
 }
 
 impl ChangedChains {
     /// Reports a change of a user. If the change is rolled back, the extra anchor is harmless.
     pub(in crate::service) fn push(&self, user_id: UserId) {
-        self.lock().reported.insert(user_id.as_i32());
+        let mut changed = self.lock();
+        changed.reported.insert(user_id.as_i32());
+        changed.reported_since.get_or_insert_with(Instant::now);
     }
 
     /// The number of users whose chains changed since their last anchor.
@@ -30,19 +37,32 @@ impl ChangedChains {
         changed.reported.union(&changed.due).count()
     }
 
+    /// The time since the first change without an anchor; zero without one.
+    pub(super) fn age(&self) -> Duration {
+        let changed = self.lock();
+        let since = changed.due_since.or(changed.reported_since);
+        since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
     /// Makes all reported changes due, when a period has passed.
     pub(super) fn make_due(&self) {
         let mut changed = self.lock();
         let reported = std::mem::take(&mut changed.reported);
+        let since = changed.reported_since.take();
         changed.due.extend(reported);
+        changed.due_since = changed.due_since.or(since);
     }
 
-    /// Takes up to `limit` users whose changes are due.
+    /// Takes up to `limit` users whose changes are due. An empty result means that every one that was
+    /// taken before has its anchor.
     pub(super) fn take(&self, limit: usize) -> Vec<i32> {
         let mut changed = self.lock();
         let taken: Vec<_> = changed.due.iter().copied().take(limit).collect();
         for user_id in &taken {
             changed.due.remove(user_id);
+        }
+        if taken.is_empty() {
+            changed.due_since = None;
         }
         taken
     }

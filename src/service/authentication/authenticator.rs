@@ -22,6 +22,7 @@ use crate::{
         proof_age::MaximumProofAge,
     },
     security::application_token::Applications,
+    service::activity::metrics::AuthenticationOutcome,
 };
 
 /// The credential of a request, and the properties of the request that authentication needs.
@@ -84,10 +85,17 @@ impl Authenticator {
         attempt: AuthenticationAttempt,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
-        let found = self.authenticate_once(&attempt, now).await;
+        let mut found = self.authenticate_once(&attempt, now).await;
         if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {
-            // A retry with the same secret is not counted twice.
-            return Box::pin(self.authenticate_once(&attempt, now)).await;
+            // A retry with the same secret is not counted as a failed attempt again.
+            found = Box::pin(self.authenticate_once(&attempt, now)).await;
+        }
+        let scheme = attempt.credential.scheme();
+        // Passwords are counted where they are verified, also for logins with a form.
+        if scheme != AuthenticationScheme::Basic {
+            let outcome = found.as_ref().err().map(AuthenticationError::outcome);
+            let outcome = outcome.unwrap_or(AuthenticationOutcome::Success);
+            self.passwords.throttling.metrics.record_authentication(scheme, outcome);
         }
         found
     }

@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use crate::{
     directory::{DirectoryError, DirectoryRefusal},
-    domain::user::{User, UserId},
+    domain::{
+        throttling::Refused,
+        user::{User, UserId},
+    },
     key_sets::IssuerUnavailable,
     migration_hook::HookError,
     security::{access_token::TokenRefused, hashing::HashingError},
-    service::errors::{AttemptError, ChangeUserError, KeyUnavailable},
+    service::{
+        activity::metrics::AuthenticationOutcome,
+        errors::{AttemptError, ChangeUserError, KeyUnavailable},
+    },
     storage::StorageError,
 };
 
@@ -119,6 +125,28 @@ impl AuthenticationError {
             | Self::Moving(_)
             | Self::Hashing(_)
             | Self::Storage(_) => false,
+        }
+    }
+
+    /// The outcome for the metrics.
+    pub(super) fn outcome(&self) -> AuthenticationOutcome {
+        match self {
+            Self::Refused { reason: Refusal::Locked, .. }
+            | Self::Attempt(AttemptError::TooMany(Refused::Stopped)) => {
+                AuthenticationOutcome::Locked
+            }
+            Self::Refused { .. } | Self::OnlineSession => AuthenticationOutcome::Refused,
+            Self::ChangeRequired { .. } => AuthenticationOutcome::ChangeRequired,
+            Self::Attempt(AttemptError::TooMany(_)) => AuthenticationOutcome::Throttled,
+            Self::Hashing(_) => AuthenticationOutcome::Overloaded,
+            Self::Attempt(AttemptError::Storage(_))
+            | Self::KeyUnavailable(_)
+            | Self::IssuerUnavailable(_)
+            | Self::OldSystemUnavailable(_)
+            | Self::ReadOnly
+            | Self::DirectoryUnavailable(_)
+            | Self::Moving(_)
+            | Self::Storage(_) => AuthenticationOutcome::Unavailable,
         }
     }
 

@@ -2,10 +2,14 @@
 
 use super::error::AuthenticationError;
 use crate::{
-    domain::{client_info::ClientInfo, principal::Principal},
+    domain::{
+        client_info::ClientInfo,
+        principal::{AuthenticationScheme, Principal},
+    },
     security::hashing::Admission,
     service::{
-        activity::metrics::ActivityMetrics, credentials::list_check::PendingLookup,
+        activity::metrics::{ActivityMetrics, AuthenticationOutcome},
+        credentials::list_check::PendingLookup,
         errors::AttemptError,
     },
 };
@@ -47,12 +51,18 @@ pub(crate) struct PasswordLogin {
     pub(crate) lookup: Option<PendingLookup>,
 }
 
-/// Counts the outcome of a login with a password. A login without an outcome, such as one that the
-/// database did not answer, is not counted.
-pub(super) fn record(
+/// Counts an authentication with a password. The report of the activity omits those without an
+/// outcome, such as one that the database did not answer.
+pub(super) fn record_password(
     metrics: &ActivityMetrics,
     found: &Result<PasswordLogin, AuthenticationError>,
 ) {
+    let outcome = match found {
+        Ok(login) if login.principal.must_change_secret() => AuthenticationOutcome::ChangeRequired,
+        Ok(_) => AuthenticationOutcome::Success,
+        Err(error) => error.outcome(),
+    };
+    metrics.record_authentication(AuthenticationScheme::Basic, outcome);
     match found {
         Ok(_) => metrics.record_login(),
         Err(AuthenticationError::Refused { .. }) => metrics.record_failure(),

@@ -102,21 +102,23 @@ impl PasswordAuthenticator {
         client_info: &ClientInfo,
         now: OffsetDateTime,
     ) -> Result<PasswordLogin, AuthenticationError> {
-        let name = LoginName::parse(name)
-            .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossibleName))?;
-        let typed = password;
-        let password = &CredentialValue::parse("Password", typed)
-            .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossiblePassword))?;
-        let presented = PresentedPassword { name: &name, password, typed, client_info, now };
-        let found = self.find_user(presented).await;
-        outcome::record(&self.throttling.metrics, &found);
+        let found = self.find_user(name, password, client_info, now).await;
+        outcome::record_password(&self.throttling.metrics, &found);
         found
     }
 
     async fn find_user(
         &self,
-        presented: PresentedPassword<'_>,
+        name: &str,
+        typed: &SecretString,
+        client_info: &ClientInfo,
+        now: OffsetDateTime,
     ) -> Result<PasswordLogin, AuthenticationError> {
+        let name = LoginName::parse(name)
+            .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossibleName))?;
+        let password = &CredentialValue::parse("Password", typed)
+            .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossiblePassword))?;
+        let presented = PresentedPassword { name: &name, password, typed, client_info, now };
         if let Some(login) = self.attempt(presented, self.moving.as_ref()).await? {
             return Ok(login);
         }

@@ -30,8 +30,10 @@ use crate::{
         user_transaction::{UserTransactions, lock_for_change},
     },
     storage::{
-        self, Database, StorageError, credential_saves, credential_writes::WriteOutcome,
-        credentials, users::UserHead,
+        self, Database, StorageError, credential_saves,
+        credential_writes::{CredentialWrite, WriteOutcome},
+        credentials,
+        users::UserHead,
     },
 };
 
@@ -155,9 +157,9 @@ impl Credentials {
             if outcome.as_ref().err().is_some_and(SaveCredentialError::is_retryable) {
                 outcome = self.write_at_once(save, head).await;
             }
-            let outcome = outcome?;
+            let (outcome, write) = outcome?;
             if outcome != WriteOutcome::HeadMoved {
-                return self.writer.require_saved(outcome);
+                return self.writer.require_saved(outcome, &write);
             }
         }
         // Boxed so that this rare branch does not enlarge every waiting future.
@@ -174,7 +176,7 @@ impl Credentials {
         &self,
         save: Save<'_>,
         head: &UserHead,
-    ) -> Result<WriteOutcome, SaveCredentialError> {
+    ) -> Result<(WriteOutcome, CredentialWrite), SaveCredentialError> {
         let mut connection = self.database.connection().await?;
         let removed_types = self.writer.removed_types(&mut connection, save).await?;
         let write = self.writer.prepare(save, head, &removed_types)?;
@@ -182,7 +184,7 @@ impl Credentials {
         let outcome = statements.save_credential(&mut connection, &write).await;
         let outcome = outcome.map_err(StorageError::in_doubt)?;
         connection.release();
-        Ok(outcome)
+        Ok((outcome, write))
     }
 
     /// Locks the rows that the save depends on, which waits for concurrent changes, and writes.

@@ -121,7 +121,8 @@ impl CredentialWriter {
         }
         let removed_types = self.removed_types(connection, save).await?;
         let write = self.prepare(save, &head, &removed_types)?;
-        self.require_saved(self.statements.save_credential(connection, &write).await?)
+        let outcome = self.statements.save_credential(connection, &write).await?;
+        self.require_saved(outcome, &write)
     }
 
     /// Fails unless the credential was written, and counts it. A caller with a transaction may still
@@ -129,10 +130,18 @@ impl CredentialWriter {
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
-    pub(super) fn require_saved(&self, outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
+    pub(super) fn require_saved(
+        &self,
+        outcome: WriteOutcome,
+        write: &CredentialWrite,
+    ) -> Result<(), SaveCredentialError> {
         match outcome {
             WriteOutcome::Saved => {
                 self.metrics.record_save();
+                self.metrics.record_event(write.event.kind);
+                for _ in &write.removals {
+                    self.metrics.record_event(AuditKind::CredentialDeleted);
+                }
                 Ok(())
             }
             WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),

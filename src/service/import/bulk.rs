@@ -242,7 +242,20 @@ impl BulkImport {
         require_current_actor(&mut transaction, context).await?;
         bulk::copy(&mut transaction, rows).await?;
         storage::commit(transaction).await?;
+        for (user_id, ready) in ids.iter().copied().zip(ready) {
+            self.note_events(user_id, ready);
+        }
         Ok(ids)
+    }
+
+    /// Notes the events of a user who was copied.
+    fn note_events(&self, user_id: UserId, ready: &Ready) {
+        let Ready { user, hashed, .. } = ready;
+        let changes = changes_of_new_user(user).map(|change| change.kind);
+        let saves = hashed.iter().map(|_| AuditKind::CredentialSaved);
+        for kind in [AuditKind::UserAdded].into_iter().chain(changes).chain(saves) {
+            self.writer.transactions.note_event(user_id, kind);
+        }
     }
 
     /// Adds the rows of one user, with their chain from its start.

@@ -192,9 +192,7 @@ impl PasswordMails {
         if !is_actor_current {
             return Err(ChangeUserError::ProofOutdated);
         }
-        if let Some(user_id) = subject.user_id().filter(|_| head.is_some()) {
-            self.transactions.changed_chains.push(user_id);
-        }
+        let chain = subject.user_id().filter(|_| head.is_some());
         let head = head.unwrap_or_else(head_of_nobody);
         let kind = AuditKind::PasswordMailRequested;
         // The event of a pseudo user is computed and not stored.
@@ -213,6 +211,9 @@ impl PasswordMails {
             limit: request.maximum.into(),
         };
         let is_queued = password_mails::queue(&mut transaction, &mail).await?;
+        if let Some(user_id) = chain.filter(|_| is_queued) {
+            self.transactions.note_event(user_id, kind);
+        }
         storage::commit(transaction).await?;
         connection.release();
         Ok(if is_queued { Outcome::Queued } else { Outcome::EnoughForUser })

@@ -6,7 +6,7 @@ use super::refusal_timing::RefusalTiming;
 use crate::{
     clock,
     domain::throttling::ADDRESS_WINDOW,
-    service::{activity::hash_survey::HashSurvey, restore::watch::RestoreWatch},
+    service::{activity::report::Surveys, restore::watch::RestoreWatch},
     storage::{Database, StorageError, activity_minutes, import_runs, password_links},
 };
 
@@ -30,11 +30,11 @@ const KEPT_ACTIVITY: Duration = Duration::from_hours(25);
 const KEPT_IMPORTS: Duration = Duration::from_hours(7 * 24);
 
 /// Deletes expired rows, closes idle connections, measures the duration of refused logins, surveys the
-/// hashes, and notices that the database was restored.
+/// hashes and keys, and notices that the database was restored.
 pub(crate) struct Housekeeping {
     pub(crate) database: Database,
     pub(crate) refusal_timing: RefusalTiming,
-    pub(crate) hash_survey: Arc<HashSurvey>,
+    pub(crate) surveys: Surveys,
     pub(crate) restores: Arc<RestoreWatch>,
 }
 
@@ -57,7 +57,8 @@ impl Housekeeping {
                 self.delete_password_links().await,
                 self.delete_activity().await,
                 self.delete_imports().await,
-                self.hash_survey.refresh().await,
+                self.surveys.hashes.refresh().await,
+                self.surveys.keys.refresh().await,
             ] {
                 if let Err(error) = done {
                     tracing::warn!(

@@ -5,12 +5,12 @@ use std::{fmt, sync::Arc};
 use prometheus_client::registry::Registry;
 
 use super::{
-    metrics::{MetricSources, encode_metrics},
+    metrics::{MetricSources, StateFigures, encode_metrics},
     reload_metrics::ReloadMetrics,
 };
 use crate::{
     migration_hook::HookMetrics,
-    security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
+    security::hashing::HashingEngine,
     service::{
         activity::report::Activity, directory::search::DirectorySearch,
         import::jobs::metrics::ImportMetrics, mail::metrics::MailMetrics,
@@ -39,7 +39,6 @@ pub(crate) enum NotReady {
 pub(crate) struct Instance {
     pub(crate) database: Database,
     pub(crate) hashing: Arc<HashingEngine>,
-    pub(crate) keyring: KeyringHandle,
     pub(crate) activity: Arc<Activity>,
     pub(crate) reloads: Arc<ReloadMetrics>,
     pub(crate) directory: Arc<DirectorySearch>,
@@ -76,18 +75,20 @@ impl Instance {
         &self,
         register_http: impl FnOnce(&mut Registry),
     ) -> Result<String, fmt::Error> {
-        let keyring = self.keyring.current();
         let sources = MetricSources {
             hashing: &self.hashing,
-            connections: self.database.counts(),
-            keyring: Some(&keyring),
+            database: self.database.metrics(),
+            state: StateFigures {
+                connections: self.database.counts(),
+                activity: self.activity.figures(),
+                memory_ceiling_kib: self.memory_ceiling_kib,
+            },
             activity: self.activity.metrics(),
             reloads: &self.reloads,
             directory: &self.directory,
             imports: &self.imports,
             mail: &self.mail,
             migration: &self.migration,
-            memory_ceiling_kib: self.memory_ceiling_kib,
         };
         encode_metrics(&sources, register_http)
     }

@@ -5,21 +5,35 @@ use std::fmt;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
+        counter::{ConstCounter, Counter},
         family::Family,
         gauge::{ConstGauge, Gauge},
+        info::Info,
     },
     registry::{Registry, Unit},
 };
 
+use time::OffsetDateTime;
+
 use super::reload_metrics::ReloadMetrics;
 pub(crate) use crate::migration_hook::HookMetrics;
 use crate::{
-    security::{hashing::HashingEngine, keyring::Keyring},
+    domain::stored_credential::HashScheme,
+    log_events,
+    security::hashing::HashingEngine,
     service::{
-        activity::metrics::ActivityMetrics, directory::search::DirectorySearch,
-        import::jobs::metrics::ImportMetrics, mail::metrics::MailMetrics,
+        activity::{
+            hash_survey::SchemeShare,
+            metrics::ActivityMetrics,
+            report::{KeyUse, MetricFigures},
+        },
+        audit::anchors::AnchorState,
+        directory::search::DirectorySearch,
+        import::jobs::metrics::ImportMetrics,
+        mail::metrics::MailMetrics,
+        unsealing::UnsealFailure,
     },
-    storage::ConnectionCounts,
+    storage::{ConnectionCounts, DatabaseMetrics},
 };
 
 /// The prefix of every metric.
@@ -28,14 +42,21 @@ const PREFIX: &str = "keeper";
 /// The sources of the metrics of an instance.
 pub(crate) struct MetricSources<'sources> {
     pub(crate) hashing: &'sources HashingEngine,
-    pub(crate) connections: ConnectionCounts,
-    pub(crate) keyring: Option<&'sources Keyring>,
+    pub(crate) database: &'sources DatabaseMetrics,
+    pub(crate) state: StateFigures,
     pub(crate) activity: &'sources ActivityMetrics,
     pub(crate) reloads: &'sources ReloadMetrics,
     pub(crate) directory: &'sources DirectorySearch,
     pub(crate) imports: &'sources ImportMetrics,
     pub(crate) mail: &'sources MailMetrics,
     pub(crate) migration: &'sources HookMetrics,
+}
+
+/// The state of an instance at the time of the metrics.
+#[derive(Debug, Default)]
+pub(crate) struct StateFigures {
+    pub(crate) connections: ConnectionCounts,
+    pub(crate) activity: MetricFigures,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
 }
@@ -49,32 +70,27 @@ pub(crate) fn encode_metrics(
     sources: &MetricSources<'_>,
     register_http: impl FnOnce(&mut Registry),
 ) -> Result<String, fmt::Error> {
-    let MetricSources {
-        hashing,
-        connections,
-        keyring,
-        activity,
-        reloads,
-        directory,
-        imports,
-        mail,
-        migration,
-        memory_ceiling_kib,
-    } = *sources;
+    let MetricSources { hashing, state, activity, .. } = sources;
     let mut registry = Registry::with_prefix(PREFIX);
-    hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
-    register_database(registry.sub_registry_with_prefix("database"), connections);
-    registry.register("keyring_key", "1 for each key of the keyring in use", key_gauges(keyring));
+    registry.register("build", "The version of the service", Info::new([("version", VERSION)]));
+    register_alarms(&mut registry);
+    register_anchors(registry.sub_registry_with_prefix("audit"), &state.activity);
+    let hash_registry = registry.sub_registry_with_prefix("hashing");
+    hashing.register_metrics(hash_registry);
+    register_hashes(hash_registry, &state.activity.hashes);
+    let database_registry = registry.sub_registry_with_prefix("database");
+    sources.database.register(database_registry, state.connections);
+    register_keys(&mut registry, &state.activity.keys);
     activity.register(&mut registry);
-    reloads.register(&mut registry);
-    directory.register_metrics(registry.sub_registry_with_prefix("directory"));
-    imports.register(registry.sub_registry_with_prefix("import"));
-    mail.register(registry.sub_registry_with_prefix("mail"));
-    migration.register(registry.sub_registry_with_prefix("migration"));
+    sources.reloads.register(&mut registry);
+    sources.directory.register_metrics(registry.sub_registry_with_prefix("directory"));
+    sources.imports.register(registry.sub_registry_with_prefix("import"));
+    sources.mail.register(registry.sub_registry_with_prefix("mail"));
+    sources.migration.register(registry.sub_registry_with_prefix("migration"));
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
     for (name, help, kib) in [
-        ("memory_ceiling", "Maximum memory of this process", memory_ceiling_kib),
+        ("memory_ceiling", "Maximum memory of this process", state.memory_ceiling_kib),
         ("hashing_memory", "Memory of all hashing threads", hashing.capacity().memory_kib),
     ] {
         registry.register_with_unit(name, help, Unit::Bytes, ConstGauge::new(bytes(kib)));
@@ -84,6 +100,80 @@ pub(crate) fn encode_metrics(
     Ok(text)
 }
 
+/// The version of this binary.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Alarms in the log, and rows that could not be unsealed.
+fn register_alarms(registry: &mut Registry) {
+    let help = "Alarms in the log: somebody must look";
+    registry.register("alarms", help, ConstCounter::new(log_events::alarm_count()));
+    let failures = Family::<ReasonLabels, Counter>::default();
+    for reason in UnsealFailure::ALL {
+        let labels = ReasonLabels { reason: reason.as_str() };
+        failures.get_or_create(&labels).inc_by(reason.count());
+    }
+    registry.register("unseal_failures", "Stored secrets that could not be unsealed", failures);
+}
+
+/// The reason of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+fn register_anchors(registry: &mut Registry, figures: &MetricFigures) {
+    let AnchorState { logged_at, waiting, age } = figures.anchors;
+    let waiting = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
+    registry.register("chains_waiting", "Audit chains that changed since their anchor", waiting);
+    let help = "Time when this instance last logged anchors; 0 before the first";
+    let logged_at = ConstGauge::new(logged_at.map_or(0, OffsetDateTime::unix_timestamp));
+    registry.register_with_unit("last_anchor_timestamp", help, Unit::Seconds, logged_at);
+    for (name, help, seconds) in [
+        (
+            "oldest_waiting",
+            "Time since the first change without an anchor; 0 without one",
+            age.as_secs_f64(),
+        ),
+        (
+            "anchor_period",
+            "Time between two logs of anchors; 0: no anchors",
+            figures.anchor_period.as_secs_f64(),
+        ),
+    ] {
+        registry.register_with_unit(name, help, Unit::Seconds, ConstGauge::new(seconds));
+    }
+}
+
+/// The scheme of a hash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SchemeLabels {
+    scheme: &'static str,
+}
+
+fn register_hashes(registry: &mut Registry, shares: &[SchemeShare]) {
+    let (counted, below) = (Family::default(), Family::default());
+    let set = |family: &Family<SchemeLabels, Gauge>, scheme: HashScheme, number: u64| {
+        let labels = SchemeLabels { scheme: scheme.as_str() };
+        family.get_or_create(&labels).set(i64::try_from(number).unwrap_or(i64::MAX));
+    };
+    for scheme in HashScheme::ALL {
+        let share = shares.iter().find(|share| share.scheme == *scheme);
+        set(&counted, *scheme, share.map_or(0, |share| share.counted));
+        set(&below, *scheme, share.map_or(0, |share| share.below_target));
+    }
+    let help =
+        "Credentials of the last survey, which counts a sample of a large table; 0 before it";
+    registry.register("surveyed", help, counted);
+    let help = "Credentials of the last survey whose hash costs less than a new one";
+    registry.register("below_target", help, below);
+}
+
+/// The id of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyIdLabels {
+    key: String,
+}
+
 /// Labels of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KeyLabels {
@@ -91,24 +181,17 @@ struct KeyLabels {
     state: &'static str,
 }
 
-fn key_gauges(keyring: Option<&Keyring>) -> Family<KeyLabels, Gauge> {
-    let family = Family::<KeyLabels, Gauge>::default();
-    for (id, state) in keyring.iter().flat_map(|keyring| keyring.states()) {
-        let labels = KeyLabels { key: id.to_owned(), state: state.as_str() };
-        family.get_or_create(&labels).set(1);
+fn register_keys(registry: &mut Registry, keys: &[KeyUse]) {
+    let states = Family::<KeyLabels, Gauge>::default();
+    let first_uses = Family::<KeyIdLabels, Gauge>::default();
+    for KeyUse { id, state, first_used_at } in keys {
+        states.get_or_create(&KeyLabels { key: id.clone(), state }).set(1);
+        if let Some(time) = first_used_at {
+            first_uses.get_or_create(&KeyIdLabels { key: id.clone() }).set(time.unix_timestamp());
+        }
     }
-    family
-}
-
-fn register_database(registry: &mut Registry, connections: ConnectionCounts) {
-    let ConnectionCounts { open, idle, maximum } = connections;
-    for (name, help, number) in [
-        ("connections", "Open connections to the database", open),
-        ("connections_idle", "Open connections that are not in use", idle),
-        ("connections_maximum", "Maximum number of connections", maximum),
-    ] {
-        let gauge: Gauge = Gauge::default();
-        gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
-        registry.register(name, help, gauge);
-    }
+    registry.register("keyring_key", "1 for each key of the keyring in use", states);
+    let help = "Time when a key of the keyring in use was first used";
+    let name = "keyring_key_first_used_timestamp";
+    registry.register_with_unit(name, help, Unit::Seconds, first_uses);
 }

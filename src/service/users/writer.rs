@@ -85,6 +85,7 @@ impl UserWriter {
         let mac = audit_mac(key, &START_OF_CHAIN, &event);
         user_writes::insert(connection, user_id, user, &mac, context.now).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
+        self.transactions.note_event(user_id, event.kind);
         let head = UserHead {
             session_epoch: event.session_epoch,
             login_name: user.login_name.as_str().to_owned(),

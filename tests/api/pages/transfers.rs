@@ -206,6 +206,29 @@ async fn csv_is_recognized_by_its_header(pool: PgPool) {
     assert_eq!(users_named(&app, "csv-%").await, 2);
     let recent = browser.open(PAGE).await;
     assert_eq!(recent.body.matches("href=\"/admin/import/").count(), 2, "{recent:?}");
+    for result in ["added", "changed"] {
+        let name = format!("keeper_import_lines_total{{result=\"{result}\"}}");
+        assert_eq!(app.metric(&name).await.to_string(), "2", "{result}");
+    }
+}
+
+#[sqlx::test]
+async fn the_metrics_have_the_progress_of_the_import_that_runs(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let mut transaction = app.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM users WHERE user_id = 278 FOR UPDATE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let file = "{\"login_name\":\"paul\",\"display_name\":\"Paul the First\"}\n";
+    let sent = send(&mut browser, "import", file).await;
+    let length = u32::try_from(file.len()).unwrap();
+    app.wait_for_metric("keeper_import_length_bytes", length.into()).await;
+    app.wait_for_metric("keeper_import_read_bytes", length.into()).await;
+    transaction.rollback().await.unwrap();
+    wait_for_end(&mut browser, &sent).await;
+    app.wait_for_metric("keeper_import_length_bytes", 0.0).await;
 }
 
 #[sqlx::test]

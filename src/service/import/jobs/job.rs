@@ -40,6 +40,13 @@ pub(crate) struct Progress {
     pub(crate) skipped: u64,
 }
 
+impl Progress {
+    /// True while lines are imported.
+    pub(super) fn is_running(&self) -> bool {
+        self.state == JobState::Running
+    }
+}
+
 /// The state of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum JobState {
@@ -114,6 +121,16 @@ pub(crate) enum ResultKind {
 }
 
 impl ResultKind {
+    /// Every kind.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Added,
+        Self::Changed,
+        Self::WouldBeAdded,
+        Self::WouldBeChanged,
+        Self::Failed,
+        Self::Skipped,
+    ];
+
     /// The spelling of the command.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -188,9 +188,10 @@ impl ImportJobs {
         let maximum = u64::try_from(self.maximum_bytes).unwrap_or(u64::MAX);
         let source = Source::Memory(Arc::new(file), maximum.saturating_mul(DECOMPRESSION));
         tokio::spawn(async move {
-            let importers = self.importers.clone();
+            let (importers, metrics) = (self.importers.clone(), Arc::clone(&self.metrics));
+            metrics.begin(&job);
             let end = tokio::select! {
-                end = running::run(importers, requester, &job, source) => end,
+                end = running::run(importers, requester, &job, metrics, source) => end,
                 never = self.registry.follow(&job) => match never {},
             };
             // The end is shown when another import may start.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::job::{ImportJob, JobResult, ResultKind};
+use super::{
+    job::{ImportJob, JobResult, ResultKind},
+    metrics::ImportMetrics,
+};
 use crate::service::{
     errors::ChangeUserError,
     import::{
@@ -35,15 +38,18 @@ impl From<InputError> for JobError {
 }
 
 /// Keeps the results of an import.
-pub(super) struct JobReport(pub(super) Arc<ImportJob>);
+pub(super) struct JobReport {
+    pub(super) job: Arc<ImportJob>,
+    pub(super) metrics: Arc<ImportMetrics>,
+}
 
 impl Report for JobReport {
     type Error = JobError;
 
     fn result(&mut self, entry: &EntryId, result: EntryResult<'_>) -> Result<(), JobError> {
         let number = entry.number;
-        let is_dry_run = self.0.is_dry_run;
-        self.0.record(match result {
+        let is_dry_run = self.job.is_dry_run;
+        let result = match result {
             EntryResult::Imported(imported, user_id) => {
                 let kind = match (imported, is_dry_run) {
                     (Imported::Added, false) => ResultKind::Added,
@@ -68,7 +74,9 @@ impl Report for JobReport {
                 field: String::new(),
                 reason: reason.to_owned(),
             },
-        });
+        };
+        self.metrics.record_line(result.kind);
+        self.job.record(result);
         Ok(())
     }
 
@@ -76,7 +84,7 @@ impl Report for JobReport {
     fn dropped(&mut self, _: Vec<String>) {}
 
     fn read(&mut self, _: u64, position: u64) {
-        self.0.read(position);
+        self.job.read(position);
     }
 
     fn completed(&mut self, _: u64) -> Result<(), JobError> {

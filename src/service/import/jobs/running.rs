@@ -4,6 +4,7 @@ use std::{ops::ControlFlow, pin::pin, sync::Arc};
 
 use super::{
     job::{ImportJob, JobEnd, JobFailure},
+    metrics::ImportMetrics,
     report::{JobError, JobReport},
     requester::JobRequester,
 };
@@ -28,6 +29,7 @@ pub(super) async fn run(
     importers: Importers,
     requester: JobRequester,
     job: &Arc<ImportJob>,
+    metrics: Arc<ImportMetrics>,
     source: Source,
 ) -> JobEnd {
     let checking = tokio::task::spawn_blocking(move || prepare(&source));
@@ -48,7 +50,8 @@ pub(super) async fn run(
     };
     let options = RunOptions { is_dry_run: job.is_dry_run, unit, done: 0 };
     let mut import = ImportRun::new(importers, requester, options);
-    let ended = import.run(entries, pin!(job.canceled()), &mut JobReport(Arc::clone(job))).await;
+    let mut report = JobReport { job: Arc::clone(job), metrics };
+    let ended = import.run(entries, pin!(job.canceled()), &mut report).await;
     match ended {
         Ok(true) => JobEnd::Completed,
         Ok(false) => JobEnd::Canceled,

@@ -1,9 +1,36 @@
 //! Metrics: on the operations listener only, and with the right values.
 
+mod authentications;
+mod requests;
+mod state;
+
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::support::{Credentials, PLAIN, PRINCIPAL, TestApp, assert_becomes};
+
+/// The value of a sample that is a whole number.
+pub(crate) fn number(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")))?;
+    Some(line.parse().unwrap_or_else(|_| panic!("{name} {line}")))
+}
+
+/// The labels of each sample with that name, and its value as a whole number.
+fn labels_of(text: &str, name: &str) -> Vec<(BTreeMap<String, String>, u64)> {
+    let samples = text.lines().filter_map(|line| line.strip_prefix(&format!("{name}{{")));
+    let parse = |sample: &str| {
+        let (labels, value) = sample.rsplit_once("} ").unwrap();
+        let pairs = labels.trim_end_matches('"').split("\",");
+        let pair = |pair: &str| {
+            let (label, value) = pair.split_once("=\"").unwrap();
+            (label.to_owned(), value.to_owned())
+        };
+        (pairs.map(pair).collect(), value.parse().unwrap_or_default())
+    };
+    samples.map(parse).collect()
+}
 
 #[sqlx::test]
 async fn metrics_count_hashes_cache_hits_and_shed_requests(pool: PgPool) {

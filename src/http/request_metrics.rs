@@ -1,0 +1,169 @@
+//! Counts the requests of the API and measures their duration, by route and never by user.
+
+use std::time::Instant;
+
+use actix_web::http::Method;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+/// The first bound of the durations in seconds, 0.24 ms. All bounds are powers of two, as those of
+/// native histograms are.
+const FIRST_BOUND: f64 = 1.0 / 4096.0;
+
+/// The number of bounds. The last one is 16 seconds.
+const BOUNDS: u16 = 17;
+
+/// The route of requests that no route took: unknown paths, and requests that were refused earlier.
+pub(super) const NO_ROUTE: &str = "none";
+
+/// The methods of routes. Others share a label, so that callers cannot add labels.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+/// Counts requests. Shared by all workers and by `/metrics`.
+#[derive(Debug)]
+pub(crate) struct RequestMetrics {
+    answered: Family<AnswerLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, NewHistogram>,
+    in_flight: Gauge,
+    abandoned: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AnswerLabels {
+    pub(super) route: &'static str,
+    pub(super) method: &'static str,
+    pub(super) status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: &'static str,
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct NewHistogram;
+
+impl MetricConstructor<Histogram> for NewHistogram {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(exponential_buckets(FIRST_BOUND, 2.0, BOUNDS))
+    }
+}
+
+/// The label of a method.
+pub(super) fn method_label(method: &Method) -> &'static str {
+    METHODS.iter().find(|known| *known == method).map_or("other", Method::as_str)
+}
+
+impl Default for RequestMetrics {
+    fn default() -> Self {
+        Self {
+            answered: Family::default(),
+            durations: Family::new_with_constructor(NewHistogram),
+            in_flight: Gauge::default(),
+            abandoned: Counter::default(),
+        }
+    }
+}
+
+impl RequestMetrics {
+    /// The metrics after one request, for documents.
+    pub(super) fn example() -> Self {
+        let metrics = Self::default();
+        metrics.start().end(AnswerLabels { route: NO_ROUTE, method: "GET", status: 404 });
+        metrics
+    }
+
+    pub(super) fn start(&self) -> InFlight<'_> {
+        self.in_flight.inc();
+        InFlight { metrics: self, begin: Instant::now(), is_answered: false }
+    }
+
+    /// Registers all metrics.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("requests", "Requests that were answered", self.answered.clone());
+        let help = "Time from the head of a request to the head of its response";
+        let durations = self.durations.clone();
+        registry.register_with_unit("request_duration", help, Unit::Seconds, durations);
+        let help = "Requests that are not answered yet";
+        registry.register("requests_in_flight", help, self.in_flight.clone());
+        let help = "Requests whose client disconnected before the response";
+        registry.register("requests_abandoned", help, self.abandoned.clone());
+    }
+}
+
+/// A request that is not answered yet. It is abandoned when this is dropped.
+pub(super) struct InFlight<'metrics> {
+    metrics: &'metrics RequestMetrics,
+    begin: Instant,
+    is_answered: bool,
+}
+
+impl InFlight<'_> {
+    /// Counts the answer.
+    pub(super) fn end(mut self, labels: AnswerLabels) {
+        self.is_answered = true;
+        let AnswerLabels { route, method, .. } = labels;
+        let durations = self.metrics.durations.get_or_create(&RouteLabels { route, method });
+        durations.observe(self.begin.elapsed().as_secs_f64());
+        self.metrics.answered.get_or_create(&labels).inc();
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+        if !self.is_answered {
+            self.metrics.abandoned.inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_answered_or_abandoned() {
+        let metrics = RequestMetrics::default();
+        let (answered, abandoned) = (metrics.start(), metrics.start());
+        assert_eq!(metrics.in_flight.get(), 2);
+        let labels = AnswerLabels { route: "/docs", method: "GET", status: 200 };
+        answered.end(labels.clone());
+        assert_eq!((metrics.in_flight.get(), metrics.abandoned.get()), (1, 0));
+        drop(abandoned);
+        assert_eq!((metrics.in_flight.get(), metrics.abandoned.get()), (0, 1));
+        assert_eq!(metrics.answered.get_or_create(&labels).get(), 1);
+    }
+
+    #[test]
+    fn callers_cannot_add_methods() {
+        assert_eq!(method_label(&Method::GET), "GET");
+        assert_eq!(method_label(&Method::from_bytes(b"PURGE").unwrap()), "other");
+        // A method is case-sensitive (RFC 9110, section 9.1).
+        assert_eq!(method_label(&Method::from_bytes(b"get").unwrap()), "other");
+    }
+
+    #[test]
+    fn bounds_are_powers_of_two_up_to_sixteen_seconds() {
+        let bounds: Vec<_> = exponential_buckets(FIRST_BOUND, 2.0, BOUNDS).collect();
+        assert!(bounds.iter().all(|bound| bound.log2().fract() == 0.0), "{bounds:?}");
+        assert_eq!(bounds.last().map(|bound| bound.log2()), Some(4.0));
+    }
+}

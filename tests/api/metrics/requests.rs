@@ -1,0 +1,85 @@
+//! Metrics of requests: each by route, method and status, and never by what a caller chose.
+
+use reqwest::Method;
+use sqlx::PgPool;
+
+use super::{labels_of, number};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, SAVE, TestApp};
+
+fn requests(route: &str, method: &str, status: u16) -> String {
+    format!(r#"keeper_http_requests_total{{route="{route}",method="{method}",status="{status}"}}"#)
+}
+
+#[sqlx::test]
+async fn each_request_counts_for_its_route_method_and_status(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.restart().await;
+    let send = async |method: &[u8], path: &str, credentials: &Credentials| {
+        let method = Method::from_bytes(method).unwrap();
+        app.request(method, path, credentials).send().await.unwrap().status().as_u16()
+    };
+    let wrong = Credentials::basic(PLAIN.1, "wrong");
+    let (plain, nobody) = (app.plain(), Credentials::Anonymous);
+    for (method, path, credentials, status) in [
+        (&b"GET"[..], PRINCIPAL, &plain, 200),
+        (b"GET", PRINCIPAL, &plain, 200),
+        // Another spelling is the same route.
+        (b"GET", "/API/v1/user/CURRENTPRINCIPAL", &plain, 200),
+        (b"HEAD", PRINCIPAL, &plain, 200),
+        (b"GET", PRINCIPAL, &wrong, 401),
+        (b"DELETE", PRINCIPAL, &plain, 405),
+        (b"PURGE", PRINCIPAL, &plain, 405),
+        (b"GET", "/api/v1/User/1", &plain, 403),
+        (b"GET", "/api/v1/User/278", &plain, 200),
+        (b"GET", "/no/such/route/4711", &nobody, 404),
+        (b"GET", "/another/4712", &nobody, 404),
+        (b"POST", SAVE, &plain, 400),
+    ] {
+        assert_eq!(send(method, path, credentials).await, status, "{path}");
+    }
+    let text = app.metrics().await.body;
+    for (route, method, status, expected) in [
+        (PRINCIPAL, "GET", 200, 3),
+        (PRINCIPAL, "HEAD", 200, 1),
+        (PRINCIPAL, "GET", 401, 1),
+        (PRINCIPAL, "DELETE", 405, 1),
+        (PRINCIPAL, "other", 405, 1),
+        ("/api/v1/User/{user}", "GET", 403, 1),
+        ("/api/v1/User/{user}", "GET", 200, 1),
+        ("none", "GET", 404, 2),
+        (SAVE, "POST", 400, 1),
+    ] {
+        assert_eq!(number(&text, &requests(route, method, status)), Some(expected), "{text}");
+    }
+    let total: u64 = labels_of(&text, "keeper_http_requests_total").iter().map(|(_, n)| n).sum();
+    assert_eq!(total, 12, "{text}");
+    let count = r#"keeper_http_request_duration_seconds_count{route="/api/v1/User/currentPrincipal",method="GET"}"#;
+    assert_eq!(number(&text, count), Some(4), "{text}");
+    for secret in ["4711", "4712", "278", "PURGE", "paul"] {
+        let of_requests = text.lines().filter(|line| line.starts_with("keeper_http_"));
+        assert!(of_requests.clone().all(|line| !line.contains(secret)), "{secret}: {text}");
+    }
+}
+
+#[sqlx::test]
+async fn a_request_is_in_flight_until_it_is_answered_or_abandoned(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut transaction = app.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM users WHERE user_id = 278 FOR UPDATE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let administrator = app.administrator();
+    let mut save = Box::pin(app.save(&administrator, PLAIN.0, "", "waits for the lock"));
+    tokio::select! {
+        answer = &mut save => panic!("{answer:?}"),
+        () = app.wait_for_blocked_sessions(1) => {}
+    }
+    app.wait_for_metric("keeper_http_requests_in_flight", 1.0).await;
+    assert_eq!(app.metric("keeper_http_requests_abandoned_total").await.to_string(), "0");
+    // The client disconnects.
+    drop(save);
+    app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
+    app.wait_for_metric("keeper_http_requests_abandoned_total", 1.0).await;
+    transaction.rollback().await.unwrap();
+}
