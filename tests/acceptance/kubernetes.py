@@ -28,7 +28,7 @@ MANIFESTS = ROOT / "deploy" / "kubernetes"
 # The versions that the Kubernetes project maintains.
 VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 # Kinds of other projects, which the schemas do not contain.
-FOREIGN = {"ServiceMonitor"}
+FOREIGN = {"ServiceMonitor", "PrometheusRule"}
 # Secrets are created by hand or by an operator, with these keys.
 SECRETS = {
     "credential-keeper-keyring": {"keyring.json"},

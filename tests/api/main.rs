@@ -57,6 +57,7 @@ mod maintenance;
 mod master_keys;
 mod metrics;
 mod migration;
+mod monitoring;
 mod network;
 mod pages;
 mod password_policy;
