@@ -69,7 +69,7 @@ impl RequestBench {
         let request = TestRequest::default().to_srv_request();
         request_measurement::note_route(&request, "/api/v1/Agents/User/SaveCredential");
         let (in_flight, method) = (self.0.start(), method_label(request.method()));
-        in_flight.end(AnswerLabels {
+        in_flight.end(&AnswerLabels {
             route: request_measurement::route(&request),
             method,
             status: 200,

@@ -36,7 +36,7 @@ pub(super) async fn measure(
         Ok(response) => (route(response.request()), response.status()),
         Err(error) => (NO_ROUTE, error.as_response_error().status_code()),
     };
-    in_flight.end(AnswerLabels { route, method, status: status.as_u16() });
+    in_flight.end(&AnswerLabels { route, method, status: status.as_u16() });
     answered
 }
 

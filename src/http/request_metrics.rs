@@ -86,7 +86,7 @@ impl RequestMetrics {
     /// The metrics after one request, for documents.
     pub(super) fn example() -> Self {
         let metrics = Self::default();
-        metrics.start().end(AnswerLabels { route: NO_ROUTE, method: "GET", status: 404 });
+        metrics.start().end(&AnswerLabels { route: NO_ROUTE, method: "GET", status: 404 });
         metrics
     }
 
@@ -117,12 +117,12 @@ pub(super) struct InFlight<'metrics> {
 
 impl InFlight<'_> {
     /// Counts the answer.
-    pub(super) fn end(mut self, labels: AnswerLabels) {
+    pub(super) fn end(mut self, labels: &AnswerLabels) {
         self.is_answered = true;
-        let AnswerLabels { route, method, .. } = labels;
+        let AnswerLabels { route, method, .. } = *labels;
         let durations = self.metrics.durations.get_or_create(&RouteLabels { route, method });
         durations.observe(self.begin.elapsed().as_secs_f64());
-        self.metrics.answered.get_or_create(&labels).inc();
+        self.metrics.answered.get_or_create(labels).inc();
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
         let (answered, abandoned) = (metrics.start(), metrics.start());
         assert_eq!(metrics.in_flight.get(), 2);
         let labels = AnswerLabels { route: "/docs", method: "GET", status: 200 };
-        answered.end(labels.clone());
+        answered.end(&labels);
         assert_eq!((metrics.in_flight.get(), metrics.abandoned.get()), (1, 0));
         drop(abandoned);
         assert_eq!((metrics.in_flight.get(), metrics.abandoned.get()), (0, 1));
