@@ -204,7 +204,7 @@ for line in 'Seccomp:	2' 'NoNewPrivs:	1' 'CapEff:	0000000000000000'; do expect "
 must ps --no-headers -o user:32 -p "$main"
 expect credential-keeper
 must journalctl --unit=credential-keeper --output=cat
-expect '"core_dumps.off":true'
+expect '"keeper.core_dumps.off":true'
 # A denied setpriority(2) would leave the hashing threads at the priority of the others.
 must ps --no-headers -L -o ni -p "$main"
 grep -qE '[1-9]' "$work/output" || fail 'the hashing threads have not lowered their priority'

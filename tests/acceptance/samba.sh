@@ -137,5 +137,5 @@ chmod 400 "$folder/wrong"
 cp -p "$folder/wrong" "$folder/new" && mv -f "$folder/new" "$folder/password"
 start ldaps://localhost
 check 'a wrong password is unavailable' directory_unavailable "$(call FindCredentialUsers "$(search ol)" | jq -r .Code)"
-grep -q '"alarm":true' "$folder/service" || fail 'a wrong password raised no alarm'
+grep -q '"keeper.alarm":true' "$folder/service" || fail 'a wrong password raised no alarm'
 stop

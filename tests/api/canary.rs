@@ -626,7 +626,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let (ended_well, log) = server.wait();
     assert!(ended_well);
     assert!(log.lines().count() > 10_000, "the log is not verbose enough");
-    assert_eq!(started(&log)["core_dumps.off"], true);
+    assert_eq!(started(&log)["keeper.core_dumps.off"], true);
     assert_no_secret("the log", log.as_bytes());
     for secret in [token.as_str(), MAIL_PASSWORD, MAIL_LOGIN] {
         assert!(!log.contains(secret), "a secret of a mail is in the log");

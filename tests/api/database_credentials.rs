@@ -136,7 +136,7 @@ async fn a_rotated_database_password_needs_no_restart_and_fails_no_request() {
     // sessions that are ended here.
     let failures = log.lines().filter(|line| {
         line.contains("the former content stays in use")
-            && line.contains(r#""setting":"database.password_file""#)
+            && line.contains(r#""keeper.setting":"database.password_file""#)
     });
     assert_eq!(failures.count(), 4, "{log}");
     drop(app);

@@ -342,7 +342,7 @@ fn the_generated_reference_documents_are_up_to_date() {
         );
         count += 1;
     }
-    assert_eq!(count, 7);
+    assert_eq!(count, 9);
 }
 
 #[sqlx::test]

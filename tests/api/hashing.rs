@@ -33,7 +33,7 @@ fn stop_and_count_hashes(server: Server) -> u64 {
     assert!(ended_well, "{log}");
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let stopped = lines.into_iter().find(|line| line["message"] == "stopped").unwrap();
-    stopped["hashes"].as_u64().unwrap()
+    stopped["keeper.hashing.hashes"].as_u64().unwrap()
 }
 
 async fn status(app: &TestApp, server: &Server, credentials: &Credentials) -> StatusCode {

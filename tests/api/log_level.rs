@@ -42,6 +42,25 @@ async fn shift_version(app: &TestApp, difference: i64) {
         .unwrap();
 }
 
+/// The anchors of a log as earlier versions wrote them.
+fn with_former_names(log: &str) -> String {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let anchors = lines.filter(|line| line["message"] == "anchor").map(|line| {
+        json!({
+            "timestamp": line["@timestamp"],
+            "level": "INFO",
+            "message": "anchor",
+            "user.id": line["user.target.id"].as_str().unwrap().parse::<i32>().unwrap(),
+            "audit.sequence": line["keeper.audit.sequence"],
+            "audit.mac": line["keeper.audit.mac"],
+            "key.id": line["keeper.key.id"],
+            "anchor.signature": line["keeper.anchor.signature"],
+            "target": "credential_keeper::anchor",
+        })
+    });
+    anchors.map(|line| line.to_string()).collect::<Vec<_>>().join("\n")
+}
+
 #[sqlx::test]
 async fn anchors_and_alarms_are_logged_at_every_level_and_in_every_format(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
@@ -56,7 +75,11 @@ async fn anchors_and_alarms_are_logged_at_every_level_and_in_every_format(pool: 
         let log = log_of(&app, level, format).await;
         let file = folder.path().join("log");
         fs::write(&file, &log).unwrap();
-        let verified = app.command(&["audit", "verify", "--anchors", file.to_str().unwrap()], "");
+        let verify = || app.command(&["audit", "verify", "--anchors", file.to_str().unwrap()], "");
+        let verified = verify();
+        assert!(verified.stderr.contains("and 1 anchors verified, 0 findings"), "{verified:?}");
+        fs::write(&file, with_former_names(&log)).unwrap();
+        let verified = verify();
         assert!(verified.stderr.contains("and 1 anchors verified, 0 findings"), "{verified:?}");
         let lines = log.lines();
         if format == "text" {
@@ -64,12 +87,13 @@ async fn anchors_and_alarms_are_logged_at_every_level_and_in_every_format(pool: 
             continue;
         }
         let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-        let logged: Vec<_> = lines.iter().map(|line| (&line["target"], &line["level"])).collect();
+        let logged: Vec<_> =
+            lines.iter().map(|line| (&line["log.logger"], &line["log.level"])).collect();
         // Nothing else is logged at `error`.
         assert_eq!(logged.len(), 2, "{log}");
-        assert!(logged.contains(&(&json!("credential_keeper::alarm"), &json!("ERROR"))), "{log}");
-        assert!(logged.contains(&(&json!("credential_keeper::anchor"), &json!("INFO"))), "{log}");
-        assert!(lines.iter().any(|line| line["alarm"] == true), "{log}");
+        assert!(logged.contains(&(&json!("credential_keeper::alarm"), &json!("error"))), "{log}");
+        assert!(logged.contains(&(&json!("credential_keeper::anchor"), &json!("info"))), "{log}");
+        assert!(lines.iter().any(|line| line["keeper.alarm"] == true), "{log}");
     }
 }
 

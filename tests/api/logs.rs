@@ -28,7 +28,7 @@ async fn log_of(app: &TestApp, requests: impl AsyncFnOnce(&str)) -> Vec<Value> {
 
 /// The lines of the request with this client request id.
 fn lines_of_request<'log>(log: &'log [Value], id: &str) -> Vec<&'log Value> {
-    log.iter().filter(|line| line["span"]["request.client_id"] == id).collect()
+    log.iter().filter(|line| line["keeper.request.client_id"] == id).collect()
 }
 
 #[sqlx::test]
@@ -52,10 +52,13 @@ async fn a_refused_login_logs_its_cause_once_with_the_request_id(pool: PgPool) {
     .await;
     for (id, _, reason) in cases {
         let lines = lines_of_request(&log, id);
-        let refusals: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+        let refusals: Vec<_> = lines.iter().filter(|line| line["log.level"] == "warn").collect();
         assert_eq!(refusals.len(), 1, "{id}: {lines:?}");
-        assert!(refusals[0]["cause"].as_str().unwrap().contains(reason), "{id}: {refusals:?}");
-        assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{id}: {lines:?}");
+        assert!(
+            refusals[0]["event.reason"].as_str().unwrap().contains(reason),
+            "{id}: {refusals:?}"
+        );
+        assert!(lines.iter().all(|line| line["log.level"] != "error"), "{id}: {lines:?}");
     }
 }
 
@@ -152,10 +155,13 @@ async fn an_unreadable_credential_logs_its_cause_but_not_its_value(pool: PgPool)
     .await;
     for (id, _, reason) in cases {
         let lines = lines_of_request(&log, id);
-        let refusals: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+        let refusals: Vec<_> = lines.iter().filter(|line| line["log.level"] == "warn").collect();
         assert_eq!(refusals.len(), 1, "{id}: {lines:?}");
-        assert_eq!(refusals[0]["code"], "unauthenticated", "{id}");
-        assert!(refusals[0]["cause"].as_str().unwrap().contains(reason), "{id}: {refusals:?}");
+        assert_eq!(refusals[0]["error.code"], "unauthenticated", "{id}");
+        assert!(
+            refusals[0]["event.reason"].as_str().unwrap().contains(reason),
+            "{id}: {refusals:?}"
+        );
     }
     assert!(
         !Value::from(log).to_string().to_lowercase().contains("marker"),
@@ -188,15 +194,18 @@ async fn logins_by_form_and_by_json_are_logged(pool: PgPool) {
     .await;
     for (id, _, _, reason) in cases {
         let lines = lines_of_request(&log, id);
-        let refusals = lines.iter().filter(|line| line["level"] == "WARN").count();
+        let refusals = lines.iter().filter(|line| line["log.level"] == "warn").count();
         assert_eq!(refusals, usize::from(id != "well"), "{id}: {lines:?}");
         let last = lines.last().unwrap();
         if reason.is_empty() {
-            let principal = &last["span"]["principal.id"];
-            assert_eq!(principal == PLAIN.0, id == "well", "{id}: {last}");
+            let principal = &last["user.id"];
+            assert_eq!(principal == &json!(PLAIN.0.to_string()), id == "well", "{id}: {last}");
         } else {
-            assert_eq!(last["span"]["user.id"], PLAIN.0, "{id}: {last}");
-            assert!(lines.iter().any(|line| line["cause"].to_string().contains(reason)), "{id}");
+            assert_eq!(last["user.target.id"], PLAIN.0.to_string(), "{id}: {last}");
+            assert!(
+                lines.iter().any(|line| line["event.reason"].to_string().contains(reason)),
+                "{id}"
+            );
         }
     }
 }
@@ -213,9 +222,9 @@ async fn a_credential_that_cannot_be_unsealed_raises_an_alarm(pool: PgPool) {
         assert_eq!(request.send().await.unwrap().status(), 401);
     })
     .await;
-    let alarms: Vec<_> = log.iter().filter(|line| line["alarm"] == true).collect();
+    let alarms: Vec<_> = log.iter().filter(|line| line["keeper.alarm"] == true).collect();
     assert_eq!(alarms.len(), 1, "{log:?}");
-    assert_eq!(alarms[0]["user.id"], "278");
+    assert_eq!(alarms[0]["user.target.id"], "278");
 }
 
 #[sqlx::test]
@@ -315,16 +324,16 @@ async fn the_log_has_a_generated_request_id_and_a_valid_client_request_id(pool: 
     .await;
     for (id, (lines, is_logged)) in ids.iter().zip(cases) {
         let request_lines: Vec<_> =
-            log.iter().filter(|line| line["span"]["request.id"] == **id).collect();
+            log.iter().filter(|line| line["http.request.id"] == **id).collect();
         assert!(
             request_lines.iter().any(|line| line["message"] == "answered"),
             "{lines:?}: {request_lines:?}"
         );
         let given = str::from_utf8(lines[0]).unwrap_or_default();
         for line in request_lines {
-            let client_id = line["span"]["request.client_id"].as_str();
+            let client_id = line["keeper.request.client_id"].as_str();
             assert_eq!(client_id, is_logged.then_some(given), "{line}");
-            assert_ne!(line["span"]["request.id"], given);
+            assert_ne!(line["http.request.id"], given);
         }
     }
     ids.sort_unstable();

@@ -100,11 +100,11 @@ async fn counter(app: &TestApp, operations: &str, name: &str) -> i64 {
 fn statements(log: &[Value], id: &str) -> Vec<String> {
     let is_answered = |line: &Value| line["message"] == "answered";
     let end =
-        log.iter().position(|line| is_answered(line) && line["span"]["request.client_id"] == id);
+        log.iter().position(|line| is_answered(line) && line["keeper.request.client_id"] == id);
     let before = &log[..end.unwrap()];
     let start = before.iter().rposition(is_answered).map_or(0, |index| index + 1);
-    let queries = before[start..].iter().filter(|line| line["target"] == "sqlx::query");
-    let queries = queries.map(|line| line["summary"].as_str().unwrap().to_owned());
+    let queries = before[start..].iter().filter(|line| line["log.logger"] == "sqlx::query");
+    let queries = queries.map(|line| line["labels.summary"].as_str().unwrap().to_owned());
     // A connection that was idle is asked whether it may write, whatever the login.
     queries.filter(|summary| summary != "SHOW transaction_read_only").collect()
 }

@@ -236,7 +236,7 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
     assert_eq!(verify(&app, &anchors), (1, vec![(278, rolled_back.to_owned())]));
 
     // A forged anchor is reported.
-    let forged = log.replace("\"audit.sequence\":3", "\"audit.sequence\":2");
+    let forged = log.replace("\"keeper.audit.sequence\":3", "\"keeper.audit.sequence\":2");
     assert_ne!(forged, log);
     fs::write(&file, forged).unwrap();
     let finished = app.command(&["audit", "verify", anchors[0], anchors[1]], "");

@@ -126,7 +126,7 @@ impl Instance {
     pub(crate) fn log_findings(&self) -> Vec<String> {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let is_finding =
-            |line: &&str| line.contains("panicked") || line.contains(r#""code":"internal""#);
+            |line: &&str| line.contains("panicked") || line.contains(r#""error.code":"internal""#);
         log.lines().filter(is_finding).map(str::to_owned).collect()
     }
 }

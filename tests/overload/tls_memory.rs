@@ -12,7 +12,7 @@ use super::{
     tls::{ServerCertificate, connect},
 };
 
-/// The most memory that a connection with TLS may take, in KiB; `memory.ceiling_kib` counts it.
+/// The most memory that a connection with TLS may take, in KiB; `keeper.memory.ceiling_kib` counts it.
 const CEILING_KIB: f64 = 96.0;
 
 /// The paths of a short and of a long answer.

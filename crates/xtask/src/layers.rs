@@ -64,7 +64,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("storage", &["domain"]),
     ("security", &["domain", "log_events"]),
     ("configuration", &["domain"]),
-    ("telemetry", &["configuration", "log_filter", "log_events", "recent_events"]),
+    ("telemetry", &["configuration", "log_filter", "log_events", "recent_events", "clock"]),
     ("log_filter", &["log_events"]),
     ("domain", &[]),
     ("circuit_breaker", &[]),

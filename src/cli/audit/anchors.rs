@@ -9,7 +9,8 @@ use std::{
 };
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     cli::output::{self, Failure},
@@ -19,29 +20,44 @@ use crate::{
 };
 
 /// An anchor as a JSON line, with the field names of the log.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    message: String,
-    #[serde(rename = "user.id")]
-    user_id: i32,
-    #[serde(rename = "audit.sequence")]
+#[derive(Serialize)]
+struct Line<'anchor> {
+    message: &'static str,
+    #[serde(rename = "user.target.id")]
+    user_id: String,
+    #[serde(rename = "keeper.audit.sequence")]
     sequence: i64,
-    #[serde(rename = "audit.mac")]
+    #[serde(rename = "keeper.audit.mac")]
     mac: String,
-    #[serde(rename = "key.id")]
-    key_id: String,
-    #[serde(rename = "anchor.signature")]
+    #[serde(rename = "keeper.key.id")]
+    key_id: &'anchor str,
+    #[serde(rename = "keeper.anchor.signature")]
     signature: String,
 }
 
-impl From<&Anchor> for Line {
-    fn from(anchor: &Anchor) -> Self {
+/// The names of user id, sequence, MAC, key id and signature.
+type Names = [&'static str; 5];
+
+const NAMES: Names = [
+    "user.target.id",
+    "keeper.audit.sequence",
+    "keeper.audit.mac",
+    "keeper.key.id",
+    "keeper.anchor.signature",
+];
+
+/// The names in logs from before the fields had the names of the Elastic Common Schema.
+const FORMER_NAMES: Names =
+    ["user.id", "audit.sequence", "audit.mac", "key.id", "anchor.signature"];
+
+impl<'anchor> From<&'anchor Anchor> for Line<'anchor> {
+    fn from(anchor: &'anchor Anchor) -> Self {
         Self {
-            message: "anchor".to_owned(),
-            user_id: anchor.user_id.as_i32(),
+            message: "anchor",
+            user_id: anchor.user_id.to_string(),
             sequence: anchor.sequence,
             mac: HEXLOWER.encode(&anchor.mac),
-            key_id: anchor.key_id.clone(),
+            key_id: &anchor.key_id,
             signature: HEXLOWER.encode(&anchor.signature),
         }
     }
@@ -78,12 +94,22 @@ pub(in crate::cli) fn read(
 
 /// Parses a line as an anchor; `None` for other log lines.
 fn anchor(line: &str) -> Option<Anchor> {
-    let line: Line = serde_json::from_str(line).ok()?;
+    let line: Map<String, Value> = serde_json::from_str(line).ok()?;
+    anchor_with(&line, NAMES).or_else(|| anchor_with(&line, FORMER_NAMES))
+}
+
+fn anchor_with(line: &Map<String, Value>, names: Names) -> Option<Anchor> {
+    let [user_id, sequence, mac, key_id, signature] = names.map(|name| line.get(name));
+    let bytes =
+        |value: Option<&Value>| HEXLOWER_PERMISSIVE.decode(value?.as_str()?.as_bytes()).ok();
+    // The id was a number in former logs.
+    let number = |value: &Value| value.as_i64().and_then(|number| i32::try_from(number).ok());
+    let user_id = user_id?.as_str().map_or_else(|| number(user_id?), |text| text.parse().ok())?;
     Some(Anchor {
-        user_id: UserId::try_from(line.user_id).ok()?,
-        sequence: line.sequence,
-        mac: HEXLOWER_PERMISSIVE.decode(line.mac.as_bytes()).ok()?,
-        key_id: line.key_id,
-        signature: HEXLOWER_PERMISSIVE.decode(line.signature.as_bytes()).ok()?,
+        user_id: UserId::try_from(user_id).ok()?,
+        sequence: sequence?.as_i64()?,
+        mac: bytes(mac)?,
+        key_id: key_id?.as_str()?.to_owned(),
+        signature: bytes(signature)?,
     })
 }

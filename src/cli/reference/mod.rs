@@ -4,6 +4,7 @@ mod audit_events;
 mod commands;
 mod database_roles;
 mod errors;
+mod log;
 mod markdown;
 mod metrics;
 mod routes;
@@ -29,6 +30,8 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command) -> Result<ExitC
         ("commands.md", commands::document(command)),
         ("database-roles.md", database_roles::document()),
         ("errors.md", errors::document()),
+        ("log.md", log::document()),
+        ("log.schema.json", log::schema()?),
         ("metrics.md", metrics::document()?),
         ("routes.md", routes::document()?),
         ("settings.md", settings::document()),

@@ -73,9 +73,9 @@ impl ApiError {
                 | StatusCode::MISDIRECTED_REQUEST
                 | StatusCode::TOO_MANY_REQUESTS
         ) {
-            tracing::warn!(code, cause, "the request was refused");
+            tracing::warn!(code, reason = cause, "the request was refused");
         } else {
-            tracing::info!(code, field, cause, "the request was invalid");
+            tracing::info!(code, field, reason = cause, "the request was invalid");
         }
     }
 }

@@ -178,7 +178,7 @@ impl Throttling {
             let is_last = failures == MAXIMUM_CONSECUTIVE;
             if is_last || throttle_failures == self.limits.maximum_failures {
                 tracing::warn!(
-                    subject.id = attempt.subject.as_i32(),
+                    user.id = attempt.subject.as_i32(),
                     credential.r#type = credential_type,
                     credential.is_locked = is_last,
                     "the maximum number of failed attempts is reached; unless this attempt \

@@ -109,10 +109,10 @@ def limits_are_in_force():
         pids = cgroup_value(service, "pids.max", "pids.max")
         expect(pids == host["PidsLimit"] > 0, f"{service}: the limit on processes is {pids}")
         expect(host["MemorySwap"] == memory, f"{service} may swap")
-    line = next(line for line in logs().splitlines() if "memory.ceiling_kib" in line)
-    ceiling = int(re.search(r'"memory.ceiling_kib":(\d+)', line)[1]) * 1024
+    line = next(line for line in logs().splitlines() if "keeper.memory.ceiling_kib" in line)
+    ceiling = int(re.search(r'"keeper.memory.ceiling_kib":(\d+)', line)[1]) * 1024
     limit = inspect("keeper")["HostConfig"]["Memory"]
-    expect(ceiling < limit, f"memory.ceiling_kib is {ceiling}, and the limit {limit}")
+    expect(ceiling < limit, f"keeper.memory.ceiling_kib is {ceiling}, and the limit {limit}")
     note(f"   keeper: ceiling {ceiling >> 20} MiB of {limit >> 20} MiB, "
          f"{process_status('keeper')['Threads']} threads")
     processes = "for i in $(seq 400); do sleep 30 & done; wait"
@@ -303,7 +303,7 @@ def logs_have_no_secret():
     expect(len(found) > 10_000, f"only {len(found)} bytes of logs")
     leaked = [text[:4] + "…" for text in texts if text in found]
     expect(not leaked, f"the logs have secrets: {leaked}")
-    alarms = [line for line in found.splitlines() if '"level":"ERROR"' in line or "panicked" in line]
+    alarms = [line for line in found.splitlines() if '"log.level":"error"' in line or "panicked" in line]
     note(f"   {len(found.splitlines())} lines, {len(alarms)} errors")
 
 

@@ -194,9 +194,9 @@ async fn core_dumps_are_disabled_and_memory_is_locked_if_allowed(pool: PgPool) {
         let (_, log) = server.wait();
         let started = started(&log);
         assert_eq!(is_locked, may_lock);
-        assert_eq!(started["memory.locked"], may_lock);
+        assert_eq!(started["keeper.memory.locked"], may_lock);
         assert_eq!(core_dumps.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"]);
-        assert_eq!(started["core_dumps.off"], true);
+        assert_eq!(started["keeper.core_dumps.off"], true);
         rights.push(may_lock);
     }
     assert_eq!(rights.last(), Some(&false));

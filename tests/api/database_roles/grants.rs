@@ -189,7 +189,10 @@ async fn migrate_needs_the_owner_and_says_so(pool: PgPool) {
     let temporary = "DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', current_database()); END $$";
     execute(&pool, temporary).await;
     let migrated = migrate(&roles.url(&other), Some(&service), None);
-    assert!(migrated.stderr.contains("\"excess\":\"TEMPORARY ON the database\""), "{migrated:?}");
+    assert!(
+        migrated.stderr.contains("\"keeper.privileges.excess\":\"TEMPORARY ON the database\""),
+        "{migrated:?}"
+    );
     migrated.assert_success();
     roles.drop().await;
 }

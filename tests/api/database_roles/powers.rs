@@ -40,8 +40,11 @@ fn failed(app: &TestApp, url: &str) -> (i32, Vec<String>) {
 fn assert_reported(app: &TestApp, url: &str, power: &str, requirements: &[&str]) {
     let warnings = warnings(app, url);
     assert_eq!(warnings.len(), 1, "{power}: {warnings:?}");
-    assert_eq!(warnings[0]["level"], "WARN", "{power}");
-    assert!(warnings[0]["excess"].as_str().unwrap().contains(power), "{power}: {warnings:?}");
+    assert_eq!(warnings[0]["log.level"], "warn", "{power}");
+    assert!(
+        warnings[0]["keeper.privileges.excess"].as_str().unwrap().contains(power),
+        "{power}: {warnings:?}"
+    );
     assert!(warnings[0]["message"].as_str().unwrap().contains("set database.role"), "{power}");
     let (code, failed) = failed(app, url);
     assert_eq!(code, 1, "{power}");

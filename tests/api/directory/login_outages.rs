@@ -274,7 +274,11 @@ async fn no_password_that_a_directory_verifies_is_in_the_log_or_the_database(poo
     process.signal(Signal::TERM);
     let (ended_well, log) = process.wait();
     assert!(ended_well, "{log}");
-    assert!(log.contains("the directory refused the password") && log.contains("TRACE"), "{log}");
+    assert!(
+        log.contains("the directory refused the password")
+            && log.contains("\"log.level\":\"trace\""),
+        "{log}"
+    );
     assert!(!log.contains(MARKER), "the password is in the log");
     let rows = "SELECT string_agg(t::text, '') FROM (
                     SELECT credentials::text AS t FROM credentials

@@ -150,7 +150,7 @@ async fn a_refused_password_is_sent_once_and_raises_an_alarm_without_it(pool: Pg
     assert_eq!(server.binds(), 1);
     service.server.signal(Signal::INT);
     let (_, log) = service.server.wait();
-    let is_alarm = |line: &&str| line.contains(r#""alarm":true"#);
+    let is_alarm = |line: &&str| line.contains(r#""keeper.alarm":true"#);
     let alarms: Vec<_> = log.lines().filter(is_alarm).collect();
     assert!(alarms.len() == 1 && alarms[0].contains("directory.password_file"), "{alarms:?}");
     for secret in [BIND_PASSWORD, "marker"] {

@@ -96,14 +96,14 @@ async fn answers_do_not_tell_who_exists_or_has_an_address(pool: PgPool) {
 /// after it; those of earlier requests have ended, and the looks at the queue are left out.
 pub(super) fn statements(log: &[Value], id: &str, begun: OffsetDateTime) -> Vec<String> {
     let is_end =
-        |line: &Value| line["message"] == "answered" && line["span"]["request.client_id"] == id;
+        |line: &Value| line["message"] == "answered" && line["keeper.request.client_id"] == id;
     let end = log.iter().position(is_end).unwrap();
     let is_of_request = |line: &&Value| {
-        let at = OffsetDateTime::parse(line["timestamp"].as_str().unwrap(), &Rfc3339).unwrap();
-        line["target"] == "sqlx::query" && at >= begun
+        let at = OffsetDateTime::parse(line["@timestamp"].as_str().unwrap(), &Rfc3339).unwrap();
+        line["log.logger"] == "sqlx::query" && at >= begun
     };
     let queries = log[..end].iter().filter(is_of_request);
-    let texts = queries.map(|line| line["summary"].as_str().unwrap().to_owned());
+    let texts = queries.map(|line| line["labels.summary"].as_str().unwrap().to_owned());
     let mut texts: Vec<_> =
         texts.filter(|text| !text.starts_with("WITH due") && !text.contains("mails!")).collect();
     let commit = texts.iter().position(|text| text == "COMMIT").unwrap();

@@ -132,7 +132,10 @@ async fn the_first_log_line_has_the_memory_ceiling_and_the_hashing_rate(pool: Pg
     let (_, log) = server.wait();
     assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
     let started = crate::support::started(&log);
-    assert!(started["memory.ceiling_kib"].as_u64() > started["hashing.memory_kib"].as_u64());
-    assert!(started["hashing.per_second"].as_f64() > Some(0.0));
-    assert!(started["hashing.queue"].as_u64() >= Some(128));
+    assert!(
+        started["keeper.memory.ceiling_kib"].as_u64()
+            > started["keeper.hashing.memory_kib"].as_u64()
+    );
+    assert!(started["keeper.hashing.per_second"].as_f64() > Some(0.0));
+    assert!(started["keeper.hashing.queue"].as_u64() >= Some(128));
 }

@@ -114,7 +114,10 @@ async fn no_password_and_no_key_is_in_the_log_or_the_database(pool: PgPool) {
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");
     // The log is as verbose as it should be.
-    assert!(log.contains("a user moved from the old system") && log.contains("TRACE"), "{log}");
+    assert!(
+        log.contains("a user moved from the old system") && log.contains("\"log.level\":\"trace\""),
+        "{log}"
+    );
     let key = std::fs::read_to_string(old.path("key")).unwrap();
     for secret in [MARKER, key.trim(), key.trim().trim_start_matches("whsec_")] {
         assert!(!log.contains(secret), "{secret} is in the log");

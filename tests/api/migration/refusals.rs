@@ -11,8 +11,8 @@ use crate::{
 
 /// True for a statement of a login. Work in the background has no span, or that of another statement.
 fn is_of_login(line: &Value) -> bool {
-    let span = line["span"]["name"].as_str().unwrap_or_default();
-    line["target"] == "sqlx::query"
+    let span = line["keeper.span"].as_str().unwrap_or_default();
+    line["log.logger"] == "sqlx::query"
         && (span.starts_with("db.logins.") || span.starts_with("db.attempts."))
         && span != "db.attempts.sweep"
 }
@@ -22,7 +22,7 @@ fn statements(log: &str) -> Vec<Vec<String>> {
     let (mut requests, mut current) = (Vec::new(), Vec::new());
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         if is_of_login(&line) {
-            current.push(line["summary"].as_str().unwrap().to_owned());
+            current.push(line["labels.summary"].as_str().unwrap().to_owned());
         } else if line["message"] == "answered" {
             requests.push(std::mem::take(&mut current));
         }

@@ -188,8 +188,11 @@ async fn anchors_name_what_the_database_lacks_and_which_are_not_genuine(pool: Pg
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("anchors.log").to_str().unwrap().to_owned();
     let printed = app.command(&["audit", "anchor"], "").assert_success();
-    let forged =
-        printed.lines().next().unwrap().replace("\"audit.sequence\":", "\"audit.sequence\":9");
+    let forged = printed
+        .lines()
+        .next()
+        .unwrap()
+        .replace("\"keeper.audit.sequence\":", "\"keeper.audit.sequence\":9");
     fs::write(&file, format!("{printed}\n{forged}\n")).unwrap();
     // Another event took the place of the anchored one, as after a restore and further changes.
     execute(&app, "UPDATE audit_events SET mac = decode(repeat('00', 32), 'hex') WHERE user_id = 300 AND sequence = 3").await;

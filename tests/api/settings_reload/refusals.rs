@@ -57,7 +57,7 @@ async fn an_unusable_setting_changes_nothing_and_is_named(pool: PgPool) {
     ] {
         assert!(log.contains(named), "{named}: {log}");
     }
-    assert!(log.contains("\"alarm\":true"), "{log}");
+    assert!(log.contains("\"keeper.alarm\":true"), "{log}");
     let shown = log.replace(&format!("/{MARKER}"), "");
     assert!(!shown.contains(MARKER), "{log}");
 }
@@ -83,9 +83,9 @@ async fn a_setting_that_needs_a_restart_is_named_and_stays_as_it_is(pool: PgPool
     reloading.set(&[]).await;
     assert_eq!(instance.metric(RESTART).await, Some(0.0));
     let log = reloading.instance.stop();
-    assert!(log.contains("\"settings\":\"database.role, http.base_path\""), "{log}");
+    assert!(log.contains("\"keeper.settings\":\"database.role, http.base_path\""), "{log}");
     assert!(log.contains("need a restart"), "{log}");
-    assert!(log.contains("\"settings\":\"authentication.basic\""), "{log}");
+    assert!(log.contains("\"keeper.settings\":\"authentication.basic\""), "{log}");
     assert!(!log.contains(MARKER), "{log}");
 }
 

@@ -76,7 +76,7 @@ async fn hosts_proxies_origins_and_the_log_level_change_while_the_service_runs(p
     assert_eq!(allowed_origin().await, None);
     let log = reloading.instance.stop();
     // Requests are logged only between the two reloads: two GETs, a save and two preflights.
-    let requests = log.matches("\"target\":\"credential_keeper::telemetry\"").count();
+    let requests = log.matches("\"log.logger\":\"credential_keeper::telemetry\"").count();
     assert_eq!(requests, 5, "{log}");
 }
 

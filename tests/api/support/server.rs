@@ -9,6 +9,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+#[path = "log_schema.rs"]
+mod log_schema;
+
+use log_schema::assert_lines_fit_schema;
+
 /// A process that has printed its ready line.
 pub(crate) struct Server {
     child: Child,
@@ -60,12 +65,14 @@ impl Server {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the process to exit; returns whether it succeeded, and its log.
+    /// Waits for the process to exit; returns whether it succeeded, and its log, whose lines in JSON
+    /// fit the schema.
     pub(crate) fn wait(mut self) -> (bool, String) {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         let status = self.child.wait().unwrap();
         let log = self.stderr.take().unwrap().join().unwrap();
+        assert_lines_fit_schema(&log);
         (status.success(), log)
     }
 }
@@ -83,6 +90,9 @@ impl Drop for Server {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal(Signal::INT);
             let _ = self.child.wait();
+        }
+        if let Some(log) = self.stderr.take().filter(|_| !std::thread::panicking()) {
+            assert_lines_fit_schema(&log.join().unwrap());
         }
     }
 }

@@ -209,7 +209,9 @@ async fn an_unusable_file_keeps_the_old_certificate_and_raises_an_alarm(pool: Pg
     assert!(is_success);
     for (cause, _) in alarms {
         let is_logged = |line: &str| {
-            line.contains(r#""alarm":true"#) && line.contains("http.tls") && line.contains(cause)
+            line.contains(r#""keeper.alarm":true"#)
+                && line.contains("http.tls")
+                && line.contains(cause)
         };
         assert!(log.lines().any(is_logged), "{cause}: {log}");
     }

@@ -327,9 +327,12 @@ async fn a_damaged_row_raises_an_alarm_that_names_it_without_its_public_value(po
     server.signal(rustix::process::Signal::TERM);
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");
-    let alarm = log.lines().find(|line| line.contains("\"alarm\":true")).unwrap();
+    let alarm = log.lines().find(|line| line.contains("\"keeper.alarm\":true")).unwrap();
     let alarm: Value = serde_json::from_str(alarm).unwrap();
-    assert_eq!((&alarm["user.id"], &alarm["credential.type"]), (&json!("278"), &json!("imap")));
+    assert_eq!(
+        (&alarm["user.target.id"], &alarm["keeper.credential.type"]),
+        (&json!("278"), &json!("imap"))
+    );
     assert!(alarm.to_string().contains("saves it with a new secret or removes it"), "{alarm}");
     assert!(!log.contains("private@example.org") && !log.contains("mail-secret"), "{log}");
 }

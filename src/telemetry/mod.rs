@@ -1,5 +1,9 @@
 //! Structured logging on stderr: subscriber, format, filter and panic hook.
 
+mod error_chain;
+pub(crate) mod log_fields;
+mod log_records;
+
 use std::{
     backtrace::Backtrace,
     io::{self, IsTerminal, Write},
@@ -8,12 +12,13 @@ use std::{
 };
 
 use tokio::task::JoinError;
-use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
-    util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
+pub(crate) use self::error_chain::error_chain;
+use self::log_records::{JsonLines, LogRecords};
 use crate::{
     configuration::{LogFormat, LogSettings},
     log_events::alarm,
@@ -43,11 +48,11 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), BadFilter> {
         // `audit verify --anchors` parses anchors from JSON.
         registry
             .with(text.with_filter(filter))
-            .with(json().with_filter(log_filter::only_anchors()))
+            .with(LogRecords(JsonLines).with_filter(log_filter::only_anchors()))
             .with(RecentEvents.with_filter(LevelFilter::WARN))
             .try_init()
     } else {
-        registry.with(filter).with(json()).with(RecentEvents).try_init()
+        registry.with(filter).with(LogRecords(JsonLines)).with(RecentEvents).try_init()
     };
     if started.is_ok() {
         let _ = FILTER.set(RunningFilter { handle, is_text });
@@ -78,11 +83,6 @@ fn filter_of(filter: Targets, is_text: bool) -> Targets {
     if is_text { log_filter::without_anchors(filter) } else { filter }
 }
 
-/// The format of one JSON object per line.
-fn json<S: Subscriber + for<'span> LookupSpan<'span>>() -> impl Layer<S> {
-    fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr)
-}
-
 /// Installs a panic hook that logs the location of a panic and omits its message, which may contain
 /// a secret.
 pub(crate) fn hide_panic_messages() {
@@ -106,18 +106,6 @@ pub(crate) fn task_failed(_: JoinError) -> io::Error {
 /// True when every request is logged with its caller.
 pub(crate) fn are_requests_logged() -> bool {
     tracing::enabled!(target: REQUESTS, tracing::Level::INFO)
-}
-
-/// An error and its causes, outermost first, on one line.
-pub(crate) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -157,7 +145,7 @@ mod tests {
         let message = panicked.unwrap_err().downcast::<String>().unwrap();
         assert!(message.contains("a marked secret"), "{message}");
         let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        for expected in ["ERROR", "panicked", "alarm=true", "src/telemetry.rs:"] {
+        for expected in ["ERROR", "panicked", "alarm=true", "src/telemetry/mod.rs:"] {
             assert!(log.contains(expected), "{log}");
         }
         assert!(!log.contains("a marked secret"), "{log}");
