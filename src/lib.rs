@@ -14,6 +14,7 @@
 //! | `domain` | types and rules without I/O |
 //! | `configuration`, `telemetry`, `clock` | settings, logs, the current time |
 //! | `log_filter`, `log_events` | the log filter, and the events that it always enables |
+//! | `trace_context`, `export_metrics` | the traces that requests belong to; counters of the export |
 //!
 //! Modules depend only on modules below them in this list; `script/lint` checks it.
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod clock;
 mod configuration;
 mod directory;
 mod domain;
+mod export_metrics;
 mod http;
 mod key_sets;
 mod key_wrapping;
@@ -37,6 +39,7 @@ mod service;
 mod startup;
 mod storage;
 mod telemetry;
+mod trace_context;
 
 /// Components that `script/bench components` measures.
 #[cfg(feature = "bench")]

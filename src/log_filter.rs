@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
-use crate::log_events::{ALARM, ANCHOR};
+use crate::{
+    log_events::{ALARM, ANCHOR},
+    trace_context::TRACES,
+};
 
 /// The modules of this crate, and the libraries that log.
 const TARGETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/log_targets.rs"));
@@ -42,7 +45,7 @@ pub(crate) enum BadFilter {
     Repeated,
 }
 
-/// Parses a filter. The result always enables alarms and anchors.
+/// Parses a filter. The result always enables alarms and anchors, and never what only traces have.
 ///
 /// # Errors
 /// See [`BadFilter`].
@@ -64,7 +67,10 @@ pub(crate) fn parse(text: &str) -> Result<Targets, BadFilter> {
         }
     }
     // Add these last, so that no directive overrides them.
-    Ok(filter.with_target(ALARM, LevelFilter::ERROR).with_target(ANCHOR, LevelFilter::INFO))
+    Ok(filter
+        .with_target(ALARM, LevelFilter::ERROR)
+        .with_target(ANCHOR, LevelFilter::INFO)
+        .with_target(TRACES, LevelFilter::OFF))
 }
 
 /// The filter without anchors, for a log that writes anchors in another format.
@@ -137,6 +143,7 @@ mod tests {
             let filter = parse(text).unwrap();
             assert!(filter.would_enable(ALARM, &Level::ERROR), "{text}");
             assert!(filter.would_enable(ANCHOR, &Level::INFO), "{text}");
+            assert!(!filter.would_enable(TRACES, &Level::ERROR), "{text}");
         }
         let filter = parse("warn,credential_keeper::http=debug").unwrap();
         assert!(filter.would_enable("credential_keeper::http::hosts", &Level::DEBUG));
@@ -147,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn no_directive_can_name_alarms_and_anchors() {
-        for target in [ALARM, ANCHOR] {
+    fn no_directive_can_name_alarms_anchors_and_traces() {
+        for target in [ALARM, ANCHOR, TRACES] {
             assert!(TARGETS.iter().all(|known| !known.starts_with(target)), "{target}");
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     service::users::directory::UserDirectory,
     startup::{self, Components},
     storage::privileges::GrantedRole,
+    telemetry::export::Export,
 };
 
 /// Longer than any hash can wait in the queue.
@@ -34,12 +35,12 @@ pub(super) fn read_settings() -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-/// Like [`read_settings`], for a process that can read them again.
-pub(super) fn load_settings() -> Result<LoadedSettings, Failure> {
+/// Like [`read_settings`], for a process that can read them again, and exports its log and traces.
+pub(super) fn load_settings() -> Result<(LoadedSettings, Option<Export>), Failure> {
     let loaded =
         LoadedSettings::from_environment().map_err(|problems| invalid_settings(&problems))?;
-    startup::start_log(loaded.settings())?;
-    Ok(loaded)
+    let export = startup::start_log_and_export(loaded.settings())?;
+    Ok((loaded, export))
 }
 
 /// Fails with all problems, if any.

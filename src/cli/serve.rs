@@ -12,7 +12,8 @@ use crate::{
 /// drains at SIGUSR1. Fails at startup if the settings are
 /// unsafe.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
-    let loaded = command_context::load_settings()?;
+    // It ends last, so that it also sends the last lines of the log.
+    let (loaded, _export) = command_context::load_settings()?;
     let settings = loaded.settings().clone();
     command_context::require(settings.problems_of_serving())?;
     let (reload, drain) = (ReloadSignal::listen()?, DrainSignals::listen()?);

@@ -27,6 +27,7 @@ mod reader;
 mod reloaded;
 mod reloading;
 mod sections;
+mod telemetry;
 mod tls;
 mod validation;
 mod verification;
@@ -45,6 +46,7 @@ pub(crate) use self::{
     migration::MigrationSettings,
     reloading::{LoadedSettings, SettingChanges, SettingDifference, compare_with_file},
     sections::{DatabaseSettings, PolicyProfile, ShutdownSettings},
+    telemetry::TelemetrySettings,
     tls::TlsSettings,
     validation::is_strong_hash,
     verification::VerificationSettings,
@@ -62,5 +64,7 @@ mod mail_tests;
 mod migration_tests;
 #[cfg(test)]
 mod reloading_tests;
+#[cfg(test)]
+mod telemetry_tests;
 #[cfg(test)]
 mod tests;

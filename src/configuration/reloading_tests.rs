@@ -58,10 +58,14 @@ from = "A <a@a.example>"
 address_type = "Email"
 [passwords]
 check_at_login_except = ["external"]
+[telemetry]
+otlp_url = "https://collector.example/"
+otlp_ca_file = "/a-ca"
+otlp_headers_file = "/a-headers"
 "#;
 
 /// Another value of the settings that are neither numbers, switches nor plain texts, in TOML.
-const OTHERS: [(&str, &str); 25] = [
+const OTHERS: [(&str, &str); 27] = [
     ("http.listen", "'127.0.0.1:9'"),
     ("operations.listen", "'127.0.0.1:9'"),
     ("http.public_url", "'https://b.example'"),
@@ -90,6 +94,8 @@ const OTHERS: [(&str, &str); 25] = [
     ("log.format", "'text'"),
     ("http.allowed_hosts", "['b.example']"),
     ("log.level", "'debug'"),
+    ("telemetry.otlp_url", "'https://other.example/'"),
+    ("telemetry.trace_sample_ratio", "0.5"),
 ];
 
 /// Settings whose value has no effect with the others of [`BASE`], or is not shown by `Debug`.

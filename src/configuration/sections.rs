@@ -16,6 +16,7 @@ use super::{
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
     reader::Reader,
+    telemetry::TelemetrySettings,
     tls::TlsSettings,
 };
 use crate::domain::{application::InstallationType, user::UserType};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub(crate) is_read_only: bool,
     pub(crate) shutdown: ShutdownSettings,
     pub(crate) log: LogSettings,
+    /// `None`: nothing is exported.
+    pub(crate) telemetry: Option<TelemetrySettings>,
 }
 
 /// Section `installation`.
@@ -269,6 +272,7 @@ impl Settings {
                 timeout: reader.seconds("shutdown.timeout_seconds"),
             },
             log: LogSettings::take(reader),
+            telemetry: TelemetrySettings::take(reader),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::trace_context::outgoing_headers;
+
 /// The timeout of one fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -51,7 +53,11 @@ impl KeySetClient {
     /// # Errors
     /// See [`FetchError`].
     pub(super) async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let mut response = self.0.get(url.clone()).send().await?.error_for_status()?;
+        let mut request = self.0.get(url.clone());
+        for (name, value) in outgoing_headers() {
+            request = request.header(name, value);
+        }
+        let mut response = request.send().await?.error_for_status()?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);

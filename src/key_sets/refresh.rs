@@ -3,12 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::Instrument;
 use url::Url;
 
 use super::client::{FetchError, KeySetClient};
-use crate::security::{
-    issuer_keys::IssuerKeys,
-    issuer_token::{Issuer, UnverifiedToken},
+use crate::{
+    security::{
+        issuer_keys::IssuerKeys,
+        issuer_token::{Issuer, UnverifiedToken},
+    },
+    trace_context::client_span,
 };
 
 /// The maximum age of a key set that is used without another fetch.
@@ -79,7 +83,7 @@ impl KeySets {
 
     /// Fetches a key set and replaces the known one; true on success.
     async fn fetch(&self, issuer: &Issuer, url: &Url) -> bool {
-        let fetched = self.0.fetch(url).await;
+        let fetched = self.0.fetch(url).instrument(client_span!("key_sets.fetch")).await;
         let replaced = fetched.and_then(|text| {
             issuer.keys().replace(&text).then_some(()).ok_or(FetchError::Malformed)
         });

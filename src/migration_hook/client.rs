@@ -14,6 +14,7 @@ use reqwest::{
 use secrecy::SecretString;
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::Instrument;
 use zeroize::Zeroizing;
 
 use super::{
@@ -26,6 +27,7 @@ use super::{
 use crate::{
     circuit_breaker::{Breaker, Passage},
     log_events::alarm,
+    trace_context::{client_span, outgoing_headers},
 };
 
 /// The logins that may wait for each request that is in progress.
@@ -117,7 +119,10 @@ impl MigrationHook {
     /// Sends a request, and returns the text of the answer. The time limit begins now.
     async fn send(&self, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, HookError> {
         let unanswered = |error| HookError::of_request(self.options.host(), error);
-        let request = request.timeout(self.options.timeout);
+        let mut request = request.timeout(self.options.timeout);
+        for (name, value) in outgoing_headers() {
+            request = request.header(name, value);
+        }
         let response = request.send().await.map_err(unanswered)?;
         let status = response.status();
         if status != StatusCode::OK {
@@ -136,7 +141,7 @@ impl MigrationHook {
         request: RequestBuilder,
         passage: Passage<'_>,
     ) -> Result<HookAnswer, HookError> {
-        let answered = self.send(request).await;
+        let answered = self.send(request).instrument(client_span!("migration_hook.ask")).await;
         let answered = answered
             .and_then(|text| read_answer(&text).map_err(|problem| self.answer_error(problem)));
         match &answered {

@@ -22,6 +22,7 @@ use crate::{
         stored_credential::{HashParameters, HashScheme},
     },
     log_events::alarm,
+    trace_context,
 };
 
 #[cfg(feature = "bench")]
@@ -286,6 +287,10 @@ fn log_event(event: EngineEvent) {
         EngineEvent::MemoryLimitExceeded => tracing::error!(
             "a stored hash needs more memory than hashing.maximum_memory_kib; it is not verified"
         ),
+        EngineEvent::Computed { waited, worked } => {
+            trace_context::report("hashing.wait", waited, worked);
+            trace_context::report("hashing.work", worked, Duration::ZERO);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     mail::problems_of_mail,
     migration::problems_of_migration,
     options::load_issuers,
+    telemetry::problems_of_telemetry,
     tls::problems_of_certificates,
 };
 use crate::{
@@ -49,6 +50,7 @@ pub(super) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     let mail = settings.mail.as_ref();
     problems.extend(mail.map(|mail| problems_of_mail(settings, mail)).unwrap_or_default());
     problems.extend(settings.migration.as_ref().map(problems_of_migration).unwrap_or_default());
+    problems.extend(settings.telemetry.as_ref().map(problems_of_telemetry).unwrap_or_default());
     problems
 }
 

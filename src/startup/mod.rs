@@ -34,6 +34,7 @@ mod settings_reload;
 mod sockets;
 mod systemd;
 mod systems;
+mod telemetry;
 mod threads;
 mod tls;
 
@@ -67,6 +68,7 @@ pub(crate) use self::{
     reload::ReloadSignal,
     settings_findings::check_settings,
     systemd::notify_ready,
+    telemetry::{check_telemetry, start_log_and_export},
     threads::waiting_threads,
     tls::{load_certificates, validity_problems},
 };

@@ -3,15 +3,19 @@
 use std::path::Path;
 
 use super::error::StartError;
-use crate::{configuration::Settings, security::keyring::Keyring, telemetry};
+use crate::{
+    configuration::Settings,
+    security::keyring::Keyring,
+    telemetry::{self, error_chain},
+};
 
 /// Starts the log of this process on stderr.
 ///
 /// # Errors
 /// When `log.level` is invalid.
 pub fn start_log(settings: &Settings) -> Result<(), StartError> {
-    telemetry::start(&settings.log)
-        .map_err(|error| StartError::Setting(format!("log.level: {error}")))
+    let started = telemetry::start(&settings.log, None).map(drop);
+    started.map_err(|error| StartError::Setting(error_chain(&error)))
 }
 
 /// Generates a keyring with one key in a new file.

@@ -186,7 +186,7 @@ fn log(settings: &Settings) -> Vec<Finding> {
         Finding::new(
             "ASVS 16.2.5",
             "the log level is info or less verbose",
-            LevelFilter::current() <= LevelFilter::INFO,
+            telemetry::most_verbose_level() <= LevelFilter::INFO,
             "set log.level = \"info\"",
         ),
         Finding::advice(

@@ -7,9 +7,10 @@ use std::{
     io::{self, Write},
 };
 
+use opentelemetry::trace::SpanContext;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -25,7 +26,7 @@ use super::{
     error_chain::error_chain,
     log_fields::{ECS_VERSION, FieldType, find, label},
 };
-use crate::clock;
+use crate::{clock, trace_context::nearest};
 
 /// The field with the name of the innermost span.
 const SPAN: &str = "keeper.span";
@@ -33,7 +34,16 @@ const SPAN: &str = "keeper.span";
 /// Takes the records of a log.
 pub(super) trait RecordSink: 'static {
     /// Takes one record.
-    fn take(&self, record: LogRecord);
+    fn take(&self, record: &LogRecord);
+}
+
+impl<A: RecordSink, B: RecordSink> RecordSink for (A, Option<B>) {
+    fn take(&self, record: &LogRecord) {
+        self.0.take(record);
+        if let Some(second) = &self.1 {
+            second.take(record);
+        }
+    }
 }
 
 /// A layer that gives a record of each event to a sink.
@@ -41,9 +51,24 @@ pub(super) struct LogRecords<T>(pub(super) T);
 
 /// An event with the fields of its spans.
 pub(super) struct LogRecord {
-    level: Level,
-    logger: String,
+    pub(super) at: OffsetDateTime,
+    pub(super) level: Level,
+    pub(super) logger: String,
+    /// The span of the trace that the event is in; `None` if traces are not exported.
+    pub(super) trace: Option<SpanContext>,
     fields: Fields,
+}
+
+impl LogRecord {
+    /// What happened.
+    pub(super) fn message(&self) -> &str {
+        &self.fields.message
+    }
+
+    /// The other fields, with the names of the log.
+    pub(super) fn named(&self) -> &[(Cow<'static, str>, Value)] {
+        &self.fields.named
+    }
 }
 
 /// Named values, each name once.
@@ -88,7 +113,9 @@ where
         event.record(&mut fields);
         let metadata = event.metadata();
         let logger = fields.logger.take().unwrap_or_else(|| metadata.target().to_owned());
-        self.0.take(LogRecord { level: *metadata.level(), logger, fields });
+        let trace = context.event_span(event).as_ref().and_then(nearest);
+        let level = *metadata.level();
+        self.0.take(&LogRecord { at: clock::now(), level, logger, trace, fields });
     }
 }
 
@@ -169,15 +196,18 @@ pub(super) fn level_name(level: Level) -> &'static str {
 
 impl Serialize for LogRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { level, logger, fields } = self;
+        let Self { at, level, logger, trace, fields } = self;
         let mut line = serializer.serialize_map(None)?;
         // RFC 3339 cannot write years after 9999 only.
-        let now = clock::now().format(&Rfc3339).unwrap_or_default();
-        line.serialize_entry("@timestamp", &now)?;
+        line.serialize_entry("@timestamp", &at.format(&Rfc3339).unwrap_or_default())?;
         line.serialize_entry("log.level", level_name(*level))?;
         line.serialize_entry("message", &fields.message)?;
         line.serialize_entry("ecs.version", ECS_VERSION)?;
         line.serialize_entry("log.logger", logger)?;
+        if let Some(trace) = trace {
+            line.serialize_entry("trace.id", &trace.trace_id().to_string())?;
+            line.serialize_entry("span.id", &trace.span_id().to_string())?;
+        }
         for (name, value) in &fields.named {
             line.serialize_entry(name, value)?;
         }
@@ -189,9 +219,9 @@ impl Serialize for LogRecord {
 pub(super) struct JsonLines;
 
 impl RecordSink for JsonLines {
-    fn take(&self, record: LogRecord) {
+    fn take(&self, record: &LogRecord) {
         // Strings and numbers can always be written as JSON.
-        let Ok(mut line) = serde_json::to_vec(&record) else { return };
+        let Ok(mut line) = serde_json::to_vec(record) else { return };
         line.push(b'\n');
         // If stderr cannot be written, there is no other place to report it.
         let _ = io::stderr().lock().write_all(&line);

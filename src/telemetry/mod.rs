@@ -1,39 +1,59 @@
-//! Structured logging on stderr: subscriber, format, filter and panic hook.
+//! Structured logging on stderr, and the export of logs and traces: subscriber, format, filter and
+//! panic hook.
 
 mod error_chain;
+pub(crate) mod export;
 pub(crate) mod log_fields;
 mod log_records;
+mod traces;
 
 use std::{
     backtrace::Backtrace,
     io::{self, IsTerminal, Write},
     panic,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use tokio::task::JoinError;
-use tracing::level_filters::LevelFilter;
+use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
 pub(crate) use self::error_chain::error_chain;
-use self::log_records::{JsonLines, LogRecords};
+use self::{
+    export::{CollectorError, Export, ExportOptions, LogExport, Queues},
+    log_records::{JsonLines, LogRecords},
+    traces::Traces,
+};
 use crate::{
     configuration::{LogFormat, LogSettings},
     log_events::alarm,
     log_filter::{self, BadFilter},
     recent_events::RecentEvents,
+    trace_context::REQUESTS,
 };
 
-/// The target of the span and the events of requests.
-pub(crate) const REQUESTS: &str = "credential_keeper::telemetry";
+/// Why logging cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartLogError {
+    #[error("log.level: {0}")]
+    Filter(#[from] BadFilter),
+    #[error(transparent)]
+    Export(#[from] CollectorError),
+}
 
-/// Starts logging to stderr. A second call has no effect.
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts logging to stderr, and exporting with these options; `None` exports nothing. A second call
+/// has no effect.
 ///
 /// # Errors
-/// See [`BadFilter`].
-pub(crate) fn start(settings: &LogSettings) -> Result<(), BadFilter> {
+/// See [`StartLogError`].
+pub(crate) fn start(
+    settings: &LogSettings,
+    options: Option<ExportOptions>,
+) -> Result<Option<Export>, StartLogError> {
     let filter = log_filter::parse(&settings.level)?;
     let is_terminal = io::stderr().is_terminal();
     let is_text = match settings.format {
@@ -41,46 +61,73 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), BadFilter> {
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let (filter, handle) = reload::Layer::new(filter_of(filter, is_text));
-    let registry = tracing_subscriber::registry();
-    let started = if is_text {
-        let text = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
-        // `audit verify --anchors` parses anchors from JSON.
-        registry
-            .with(text.with_filter(filter))
-            .with(LogRecords(JsonLines).with_filter(log_filter::only_anchors()))
-            .with(RecentEvents.with_filter(LevelFilter::WARN))
-            .try_init()
-    } else {
-        registry.with(filter).with(LogRecords(JsonLines)).with(RecentEvents).try_init()
-    };
-    if started.is_ok() {
-        let _ = FILTER.set(RunningFilter { handle, is_text });
-    } else {
-        tracing::debug!("logging was already started");
+    let mut running = RunningFilter { parts: Vec::new(), current: Mutex::new(filter.clone()) };
+    let mut layers: Vec<BoxedLayer> = Vec::new();
+    let ratio = options.as_ref().map_or(0.0, |options| options.sample_ratio);
+    let (export, queues) = options.map(Export::start).transpose()?.unzip();
+    let mut logs = None;
+    if let Some(Queues { spans, logs: of_logs }) = queues {
+        layers.push(Traces::new(spans, ratio).with_filter(traces::filter()).boxed());
+        logs = Some(LogExport::new(of_logs));
     }
-    Ok(())
+    if is_text {
+        let text = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
+        layers.push(text.with_filter(running.part(log_filter::without_anchors, &filter)).boxed());
+        // `audit verify --anchors` parses anchors from JSON.
+        layers.push(LogRecords(JsonLines).with_filter(log_filter::only_anchors()).boxed());
+        layers.push(RecentEvents.with_filter(LevelFilter::WARN).boxed());
+        if let Some(logs) = logs {
+            layers.push(LogRecords(logs).with_filter(running.part(unchanged, &filter)).boxed());
+        }
+    } else {
+        let json = LogRecords((JsonLines, logs)).and_then(RecentEvents);
+        layers.push(json.with_filter(running.part(unchanged, &filter)).boxed());
+    }
+    if tracing_subscriber::registry().with(layers).try_init().is_err() {
+        tracing::debug!("logging was already started");
+        return Ok(None);
+    }
+    let _ = FILTER.set(running);
+    Ok(export)
 }
 
 /// The filter of the log of this process.
 static FILTER: OnceLock<RunningFilter> = OnceLock::new();
 
+/// Changes the filter of the settings for one layer.
+type ForLayer = fn(Targets) -> Targets;
+
 struct RunningFilter {
-    handle: reload::Handle<Targets, Registry>,
-    is_text: bool,
+    /// The filters of the layers.
+    parts: Vec<(ForLayer, reload::Handle<Targets, Registry>)>,
+    current: Mutex<Targets>,
+}
+
+impl RunningFilter {
+    /// A filter for another layer.
+    fn part(&mut self, for_layer: ForLayer, filter: &Targets) -> reload::Layer<Targets, Registry> {
+        let (part, handle) = reload::Layer::new(for_layer(filter.clone()));
+        self.parts.push((for_layer, handle));
+        part
+    }
+
+    fn current(&self) -> Targets {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn unchanged(filter: Targets) -> Targets {
+    filter
 }
 
 /// Replaces the filter of the log. Without effect before [`start`].
 pub(crate) fn replace_filter(filter: Targets) {
-    if let Some(RunningFilter { handle, is_text }) = FILTER.get() {
+    let Some(running) = FILTER.get() else { return };
+    for (for_layer, handle) in &running.parts {
         // Fails only after a panic of another thread that replaced the filter.
-        let _ = handle.reload(filter_of(filter, *is_text));
+        let _ = handle.reload(for_layer(filter.clone()));
     }
-}
-
-/// The filter of the layer that writes everything; text has another layer for anchors.
-fn filter_of(filter: Targets, is_text: bool) -> Targets {
-    if is_text { log_filter::without_anchors(filter) } else { filter }
+    *running.current.lock().unwrap_or_else(PoisonError::into_inner) = filter;
 }
 
 /// Installs a panic hook that logs the location of a panic and omits its message, which may contain
@@ -103,9 +150,16 @@ pub(crate) fn task_failed(_: JoinError) -> io::Error {
     io::Error::other("a task panicked or was cancelled; see the log")
 }
 
-/// True when every request is logged with its caller.
+/// True when every request is logged with its caller. What is exported as a trace does not count.
 pub(crate) fn are_requests_logged() -> bool {
-    tracing::enabled!(target: REQUESTS, tracing::Level::INFO)
+    let running = FILTER.get();
+    running.is_some_and(|running| running.current().would_enable(REQUESTS, &Level::INFO))
+}
+
+/// The most verbose level of the log.
+pub(crate) fn most_verbose_level() -> LevelFilter {
+    let hint = |running: &RunningFilter| Layer::<Registry>::max_level_hint(&running.current());
+    FILTER.get().and_then(hint).unwrap_or(LevelFilter::OFF)
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ mod soap;
 mod staleness;
 mod standbys;
 mod support;
+mod telemetry;
 mod tickets;
 mod timing;
 mod tls;

@@ -14,7 +14,7 @@ use super::{
     admission::{Admission, AdmissionControl},
     capacity::{Capacity, count, queue_length},
     error::HashingError,
-    event::OnEvent,
+    event::{EngineEvent, OnEvent},
     fairness_key::FairnessKey,
     formats::{
         phc::{PhcHash, SALT_LENGTH},
@@ -317,11 +317,14 @@ impl<K: FairnessKey> HashingEngine<K> {
         task: Task,
     ) -> impl Future<Output = Result<Computed, HashingError>> + Send + use<K> {
         let (job, result) = self.job(secret, task);
-        let pool = Arc::clone(&self.pool);
+        let (pool, on_event) = (Arc::clone(&self.pool), self.on_event);
         async move {
             pool.submit(key, job)?;
             // A thread drops the sender without a result only when it ends.
-            result.await.unwrap_or(Err(HashingError::ShuttingDown))
+            let computed = result.await.unwrap_or(Err(HashingError::ShuttingDown))?;
+            let Computed { waited, worked, .. } = computed;
+            on_event(EngineEvent::Computed { waited, worked });
+            Ok(computed)
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Operational problems that the engine reports.
+//! What the engine reports: problems, and the time of each hash.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Receives the events of an engine. Called on the thread where the event occurs.
 pub type OnEvent = fn(EngineEvent);
 
-/// A problem for an operator.
+/// A problem for an operator, or the end of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineEvent {
     /// The AVX2 kernel and the `argon2` crate disagree on this machine. The kernel is not used.
@@ -19,6 +19,14 @@ pub enum EngineEvent {
     /// A stored hash is argon2id over a function outside the limits of imported hashes. It is not
     /// verified.
     FunctionLimitExceeded,
+    /// A hash or a check for a caller has ended: it waited in the queue, and then took time on a
+    /// thread. Reported where the caller waits.
+    Computed {
+        /// The time in the queue.
+        waited: Duration,
+        /// The time on a thread.
+        worked: Duration,
+    },
 }
 
 impl fmt::Display for EngineEvent {
@@ -34,6 +42,7 @@ impl fmt::Display for EngineEvent {
             Self::MemoryLimitExceeded => {
                 "a stored hash needs more memory than the maximum; it is not verified"
             }
+            Self::Computed { .. } => "a hash was computed",
         })
     }
 }

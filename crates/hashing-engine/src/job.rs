@@ -1,6 +1,6 @@
 //! Jobs of the hashing threads, and their results.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -39,6 +39,8 @@ pub(crate) type JobResult = Result<Computed, HashingError>;
 pub(crate) struct Computed {
     pub(crate) output: Output,
     pub(crate) started: Instant,
+    pub(crate) waited: Duration,
+    pub(crate) worked: Duration,
 }
 
 /// The output of a task.

@@ -153,10 +153,14 @@ impl<K: FairnessKey> Pool<K> {
                 self.metrics.shed_by_deadline();
                 Err(HashingError::Overloaded { retry_after: self.lock().retry_after() })
             } else {
-                self.metrics.record_wait(start - job.queued);
-                self.hasher
-                    .compute(job.task, &job.secret, memory)
-                    .map(|output| Computed { output, started: start })
+                let waited = start - job.queued;
+                self.metrics.record_wait(waited);
+                self.hasher.compute(job.task, &job.secret, memory).map(|output| Computed {
+                    output,
+                    started: start,
+                    waited,
+                    worked: start.elapsed(),
+                })
             };
             // The receiver is gone when the client disconnected.
             let _ = job.reply.send(result);

@@ -147,7 +147,7 @@ impl<K: FairnessKey> HashingEngine<K> {
         let other_form = secret.other_form.map(|form| Zeroizing::new(form.to_vec()));
         let computed = self.compute(key, secret.secret, Task::Match { hash, other_form });
         async move {
-            let Computed { output, started } = computed.await?;
+            let Computed { output, started, .. } = computed.await?;
             Ok(Verified { is_right: !is_decoy && output.is_true(), started })
         }
         .boxed()

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     bundle, certificates::check_certificates, directory::check_directory,
     environment::check_environment, mail::check_mail, migration::check_migration,
+    telemetry::check_telemetry,
 };
 use crate::{
     cli::{
@@ -43,6 +44,9 @@ pub(in crate::cli) async fn run(
     }
     if let Some(migration) = &settings.migration {
         findings.extend(check_migration(migration).await);
+    }
+    if let Some(telemetry) = &settings.telemetry {
+        findings.extend(check_telemetry(telemetry).await);
     }
     // Boxed: the settings make this future large.
     findings.extend(Box::pin(check_environment(settings.clone())).await);

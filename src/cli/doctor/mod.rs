@@ -9,5 +9,6 @@ mod environment;
 mod mail;
 mod migration;
 mod roles;
+mod telemetry;
 
 pub(super) use self::command::{Arguments, run};

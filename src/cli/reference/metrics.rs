@@ -33,7 +33,7 @@ const INTRODUCTION: &str = "\
 
 /// What a label contains whose values are not all in the output of an idle instance, or need a word. All
 /// values of the other labels are.
-const LABELS: [(&str, &str, &str); 20] = [
+const LABELS: [(&str, &str, &str); 21] = [
     ("keeper_audit_events", "kind", "the kind of the event (`audit-events.md`)"),
     (
         "keeper_authentications",
@@ -75,6 +75,11 @@ const LABELS: [(&str, &str, &str); 20] = [
         "keeper_unseal_failures",
         "reason",
         "`damaged` (changed or moved), `unknown_key` or `invalid_hash`",
+    ),
+    (
+        "keeper_telemetry_dropped",
+        "reason",
+        "`queue_full` (the collector is away or too slow) or `refused`",
     ),
 ];
 

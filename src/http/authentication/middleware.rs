@@ -16,6 +16,7 @@ use actix_web::{
     web::Data,
 };
 use secrecy::SecretString;
+use tracing::Instrument;
 
 use super::{basic, bearer, session_cookie, so_ticket, unreadable::UnreadableCredential};
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
         Authenticated, AuthenticationAttempt, AuthenticationError, Authenticator, EnabledSchemes,
         Work,
     },
+    trace_context::trace_span,
 };
 
 /// Reads the credentials that follow the name of a scheme.
@@ -92,7 +94,10 @@ pub(in crate::http) async fn verify(
     let app_token = headers.single(SO_APP_TOKEN).unwrap_or(Some("")).map(SecretString::from);
     let attempt = AuthenticationAttempt { credential, app_token, client_info, work };
     let authenticated = state.service.run(|authenticator: Arc<Authenticator>| async move {
-        authenticator.authenticate(attempt, clock::now()).await
+        authenticator
+            .authenticate(attempt, clock::now())
+            .instrument(trace_span!("authenticate"))
+            .await
     });
     let authenticated =
         authenticated.await.map_err(ApiError::interrupted_reading)?.map_err(refused)?;

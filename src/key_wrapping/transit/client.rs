@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{error::TransitError, options::TransitOptions};
-use crate::security::secret_file;
+use crate::{security::secret_file, trace_context::outgoing_headers};
 
 /// The maximum size of an answer, in bytes. Real answers are far smaller.
 const MAXIMUM_LENGTH: usize = 64 * 1024;
@@ -62,9 +62,11 @@ impl<'options> TransitClient<'options> {
         let url = self.options.address.join(&format!("v1/{path}")).map_err(|_| malformed())?;
         // Serializing strings cannot fail.
         let body = Zeroizing::new(serde_json::to_string(body).unwrap_or_default());
-        let mut request = self
-            .client
-            .post(url)
+        let mut request = self.client.post(url);
+        for (name, value) in outgoing_headers() {
+            request = request.header(name, value);
+        }
+        let mut request = request
             .header("content-type", "application/json")
             .header("X-Vault-Request", "true")
             .header("X-Vault-Token", self.token()?)

@@ -8,6 +8,7 @@ mod options;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use self::client::TransitClient;
@@ -17,6 +18,7 @@ use super::purpose::PURPOSE;
 use crate::{
     domain::transit_path::is_transit_path,
     security::wrapped_keyring::{DataKey, MasterKeyKind, WrappedDataKey},
+    trace_context::client_span,
 };
 
 #[derive(Serialize)]
@@ -64,7 +66,9 @@ pub(super) async fn decrypt(
     let ciphertext = &wrapped.ciphertext;
     let call = Decrypt { ciphertext, associated_data: STANDARD.encode(PURPOSE) };
     let path = format!("{mount}/decrypt/{key}");
-    let answer: Decrypted = TransitClient::new(options)?.call(&path, &call).await?;
+    let client = TransitClient::new(options)?;
+    let decrypting = client.call(&path, &call).instrument(client_span!("transit.decrypt"));
+    let answer: Decrypted = decrypting.await?;
     let bytes = STANDARD.decode(&answer.plaintext).map(Zeroizing::new).ok();
     let data_key = bytes.and_then(|bytes| DataKey::from_bytes(&bytes));
     data_key.ok_or(TransitError::NotADataKey { path })

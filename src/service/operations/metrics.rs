@@ -19,7 +19,7 @@ use super::reload_metrics::ReloadMetrics;
 pub(crate) use crate::migration_hook::HookMetrics;
 use crate::{
     domain::stored_credential::HashScheme,
-    log_events,
+    export_metrics, log_events,
     security::hashing::HashingEngine,
     service::{
         activity::{
@@ -87,6 +87,7 @@ pub(crate) fn encode_metrics(
     sources.imports.register(registry.sub_registry_with_prefix("import"));
     sources.mail.register(registry.sub_registry_with_prefix("mail"));
     sources.migration.register(registry.sub_registry_with_prefix("migration"));
+    export_metrics::register(registry.sub_registry_with_prefix("telemetry"));
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
     for (name, help, kib) in [

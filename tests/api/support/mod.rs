@@ -8,6 +8,7 @@ use std::{
 
 mod assertions;
 mod certificates;
+mod collector;
 mod command;
 pub(crate) mod compose;
 mod credentials;
@@ -38,6 +39,7 @@ mod waiting;
 pub(crate) use self::{
     assertions::Answer,
     certificates::{TestAuthority, TestCertificate, replace, tls_client},
+    collector::{Collector, CollectorFront, FrontReply},
     command::{CommandOutput, keeper, run_with_input},
     credentials::Credentials,
     database_container::{DatabaseContainer, run_successfully},

@@ -1,0 +1,98 @@
+//! Starts the log and the export of traces and logs, and checks the settings of the export.
+
+use std::path::{Path, PathBuf};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::error::StartError;
+use crate::{
+    configuration::{Problem, Settings, TelemetrySettings},
+    security::secret_file,
+    telemetry::{
+        self, error_chain,
+        export::{CollectorError, Export, ExportOptions, certificates, check_collector},
+    },
+};
+
+/// The setting that names the file with further headers.
+const HEADERS: &str = "telemetry.otlp_headers_file";
+
+/// Starts the log of this process on stderr, and exports it together with traces, if the settings
+/// name a collector. `None`: nothing is exported.
+///
+/// # Errors
+/// When `log.level` is invalid, or a file cannot be used.
+pub(crate) fn start_log_and_export(settings: &Settings) -> Result<Option<Export>, StartError> {
+    let problems = settings.telemetry.as_ref().map(problems_of_telemetry).unwrap_or_default();
+    if let Some(problem) = problems.first() {
+        return Err(StartError::Setting(problem.to_string()));
+    }
+    let options = settings.telemetry.as_ref().map(options).transpose();
+    let options = options.map_err(|error| StartError::Setting(error_chain(&error)))?;
+    telemetry::start(&settings.log, options)
+        .map_err(|error| StartError::Setting(error_chain(&error)))
+}
+
+/// Asks the collector of the settings whether it takes traces and logs.
+///
+/// # Errors
+/// The problem, as a text for the operator.
+pub(crate) async fn check_telemetry(settings: &TelemetrySettings) -> Result<(), String> {
+    let checked = async { check_collector(options(settings)?).await };
+    checked.await.map_err(|error: CollectorError| error_chain(&error))
+}
+
+/// Problems of the files. Does not connect.
+pub(super) fn problems_of_telemetry(settings: &TelemetrySettings) -> Vec<Problem> {
+    let certificates = settings.ca_file.as_deref().and_then(|file| certificates(file).err());
+    let certificates = certificates.map(|error| {
+        // The text begins with the setting.
+        let text = error_chain(&error);
+        let setting = "telemetry.otlp_ca_file";
+        Problem::new(setting, text.strip_prefix("telemetry.otlp_ca_file: ").unwrap_or(&text))
+    });
+    let headers = settings.headers_file.as_deref().and_then(|file| read_headers(file).err());
+    let headers = headers.map(|reason| Problem::new(HEADERS, reason));
+    certificates.into_iter().chain(headers).collect()
+}
+
+fn options(settings: &TelemetrySettings) -> Result<ExportOptions, CollectorError> {
+    let certificates = settings.ca_file.as_deref().map(certificates).transpose()?;
+    let file: Option<PathBuf> = settings.headers_file.clone();
+    // Read for each request, so that a token can be replaced.
+    let headers = move || {
+        let headers = file.as_deref().map(read_headers).transpose();
+        headers.map(Option::unwrap_or_default).map_err(|reason| format!("{HEADERS}: {reason}"))
+    };
+    Ok(ExportOptions {
+        url: settings.url.clone(),
+        certificates: certificates.unwrap_or_default(),
+        headers: Box::new(headers),
+        timeout: settings.timeout,
+        sample_ratio: settings.sample_ratio,
+    })
+}
+
+/// Reads a file with one header in each line.
+///
+/// # Errors
+/// The problem, without the text of the file.
+fn read_headers(file: &Path) -> Result<HeaderMap, String> {
+    let text = secret_file::read(file).map_err(|error| error_chain(&error))?;
+    let mut headers = HeaderMap::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let header = line.split_once(':').and_then(|(name, value)| {
+            let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+            Some((name, HeaderValue::from_str(value.trim()).ok()?))
+        });
+        let Some((name, mut value)) = header else {
+            return Err(format!(
+                "{} has a line that is not a header, such as `Authorization: Bearer TOKEN`",
+                file.display()
+            ));
+        };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,198 @@
+//! The HTTP client of the exporters.
+
+use std::{
+    fmt, fs,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use reqwest::{
+    Certificate, Client, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap},
+    redirect::Policy,
+    tls::Version,
+};
+use url::Url;
+
+/// The longest answer that is read, in bytes. Real answers are far smaller.
+const MAXIMUM_LENGTH: usize = 64 * 1024;
+
+/// Returns the further headers of a request, or why there are none. The text has no value.
+pub(crate) type HeaderSource = Box<dyn Fn() -> Result<HeaderMap, String> + Send + Sync>;
+
+/// Why a collector took nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CollectorError {
+    #[error("telemetry.otlp_url: the collector at {host} cannot be reached")]
+    Unreachable { host: String, source: reqwest::Error },
+    #[error("telemetry.otlp_url: the collector at {host} did not answer in time")]
+    TimedOut { host: String },
+    #[error("telemetry.otlp_url: the collector at {host} answered {status} to {path}")]
+    Status { host: String, path: String, status: StatusCode },
+    #[error("{0}")]
+    Headers(String),
+    #[error("telemetry.otlp_ca_file: cannot read {}", .0.display())]
+    UnreadableCertificates(PathBuf, #[source] io::Error),
+    #[error("telemetry.otlp_ca_file: {} has no valid certificate in PEM", .0.display())]
+    InvalidCertificates(PathBuf),
+    #[error("TLS is not available")]
+    Tls(#[source] reqwest::Error),
+    #[error("cannot start the thread that exports telemetry")]
+    Thread(#[source] io::Error),
+    #[error("cannot build an exporter: {0}")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    #[error("the collector took nothing")]
+    Unknown,
+}
+
+impl CollectorError {
+    /// True if the same batch may be taken later (OTLP 1.7, "Retryable Response Codes").
+    pub(super) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Headers(_) => true,
+            Self::Status { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+            Self::UnreadableCertificates(..)
+            | Self::InvalidCertificates(_)
+            | Self::Tls(_)
+            | Self::Thread(_)
+            | Self::Exporter(_)
+            | Self::Unknown => false,
+        }
+    }
+}
+
+/// A client for one path of the collector. It uses no proxy and follows no redirects.
+pub(super) struct CollectorClient {
+    client: Client,
+    url: Url,
+    headers: HeaderSource,
+    /// Why the last request failed: the exporter only returns a text.
+    failure: Mutex<Option<CollectorError>>,
+}
+
+impl CollectorClient {
+    /// A client for a URL.
+    pub(super) fn new(client: Client, url: Url, headers: HeaderSource) -> Self {
+        Self { client, url, headers, failure: Mutex::default() }
+    }
+
+    /// The URL.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Why the last request failed.
+    pub(super) fn take_failure(&self) -> CollectorError {
+        let taken = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.unwrap_or(CollectorError::Unknown)
+    }
+
+    /// Sends a body in the format of OTLP.
+    async fn send(&self, content_type: HeaderMap, body: Bytes) -> Result<Bytes, CollectorError> {
+        let headers = (self.headers)().map_err(CollectorError::Headers)?;
+        // The exporter adds headers from environment variables; only its type of content counts.
+        let request = self.client.post(self.url.clone()).headers(headers).headers(content_type);
+        let failed = |error| self.unanswered(error);
+        let mut response = request.body(body).send().await.map_err(failed)?;
+        let status = response.status();
+        if !status.is_success() {
+            let (host, path) = (host(&self.url), self.url.path().to_owned());
+            return Err(CollectorError::Status { host, path, status });
+        }
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if answer.len() + chunk.len() > MAXIMUM_LENGTH {
+                break;
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok(answer.into())
+    }
+
+    fn unanswered(&self, error: reqwest::Error) -> CollectorError {
+        let host = host(&self.url);
+        if error.is_timeout() {
+            return CollectorError::TimedOut { host };
+        }
+        CollectorError::Unreachable { host, source: error.without_url() }
+    }
+}
+
+impl fmt::Debug for CollectorClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("CollectorClient").field(&self.url.as_str()).finish()
+    }
+}
+
+impl HttpClient for CollectorClient {
+    fn send_bytes<'client, 'sending>(
+        &'client self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'sending>>
+    where
+        'client: 'sending,
+        Self: 'sending,
+    {
+        Box::pin(async move {
+            let mut content_type = HeaderMap::new();
+            if let Some(value) = request.headers().get(CONTENT_TYPE) {
+                content_type.insert(CONTENT_TYPE, value.clone());
+            }
+            match self.send(content_type, request.into_body()).await {
+                Ok(answer) => Ok(Response::new(answer)),
+                Err(error) => {
+                    *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    Err("see the failure of the client".into())
+                }
+            }
+        })
+    }
+}
+
+/// An HTTP client that uses no proxy and follows no redirects.
+///
+/// # Errors
+/// When TLS is not available.
+pub(super) fn http_client(
+    url: &Url,
+    certificates: Vec<Certificate>,
+    timeout: Duration,
+) -> Result<Client, CollectorError> {
+    let mut builder = Client::builder()
+        .timeout(timeout)
+        .tls_version_min(Version::TLS_1_2)
+        .https_only(url.scheme() == "https")
+        // Send telemetry only to the configured URL, not to a redirect target or a proxy.
+        .redirect(Policy::none())
+        .no_proxy();
+    if !certificates.is_empty() {
+        builder = builder.tls_certs_only(certificates);
+    }
+    builder.build().map_err(CollectorError::Tls)
+}
+
+/// Reads the certificates of a PEM file.
+///
+/// # Errors
+/// When the file cannot be read, or contains no valid certificate.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<Certificate>, CollectorError> {
+    let text = fs::read(file)
+        .map_err(|error| CollectorError::UnreadableCertificates(file.to_owned(), error))?;
+    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
+    // An invalid certificate fails only when a client is built with it.
+    let is_usable = !certificates.is_empty()
+        && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();
+    is_usable
+        .then_some(certificates)
+        .ok_or_else(|| CollectorError::InvalidCertificates(file.to_owned()))
+}
+
+fn host(url: &Url) -> String {
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{}:{port}", url.host_str().unwrap_or_default())
+}
