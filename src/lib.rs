@@ -19,6 +19,7 @@
 //! Modules depend only on modules below them in this list; `script/lint` checks it.
 #![forbid(unsafe_code)]
 
+mod audit_sinks;
 mod circuit_breaker;
 mod cli;
 mod clock;

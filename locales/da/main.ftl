@@ -29,6 +29,7 @@ error-directory-unavailable = Kataloget er ikke tilgængeligt. Prøv igen senere
 error-old-system-unavailable = Det system, som din adgangskode flyttes fra, er ikke tilgængeligt. Prøv igen senere.
 error-shutting-down = Tjenesten er ved at lukke ned. Prøv igen senere.
 error-read-only = Tjenesten er skrivebeskyttet under vedligeholdelse. Login virker; prøv ændringen igen senere.
+error-audit-stream-full = Ændringer afvises, indtil revisionsloggen er leveret. Login virker; prøv ændringen igen senere.
 error-outcome-unknown = Det er ukendt, om ændringen blev gemt. Du kan gentage anmodningen.
 error-internal = Der opstod en fejl.
 

@@ -29,6 +29,7 @@ error-directory-unavailable = Das Verzeichnis ist nicht verfügbar. Versuchen Si
 error-old-system-unavailable = Das System, aus dem Ihr Passwort übernommen wird, ist nicht verfügbar. Versuchen Sie es später erneut.
 error-shutting-down = Der Dienst wird gerade beendet. Versuchen Sie es später erneut.
 error-read-only = Der Dienst ist während einer Wartung schreibgeschützt. Anmeldungen funktionieren; versuchen Sie die Änderung später noch einmal.
+error-audit-stream-full = Änderungen werden abgelehnt, bis das Audit-Protokoll zugestellt ist. Anmeldungen funktionieren; versuchen Sie die Änderung später noch einmal.
 error-outcome-unknown = Es ist unbekannt, ob die Änderung gespeichert wurde. Sie können die Anfrage wiederholen.
 error-internal = Es ist ein Fehler aufgetreten.
 

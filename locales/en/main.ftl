@@ -32,6 +32,7 @@ error-directory-unavailable = The directory is unavailable. Try again later.
 error-old-system-unavailable = The system that your password moves from is unavailable. Try again later.
 error-shutting-down = The service is shutting down. Try again later.
 error-read-only = The service is read-only during maintenance. Logins work; try the change again later.
+error-audit-stream-full = Changes are refused until the audit log is delivered. Logins work; try the change again later.
 error-outcome-unknown = It is unknown whether the change was saved. You can repeat the request.
 error-internal = An error has occurred.
 

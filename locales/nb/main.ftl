@@ -29,6 +29,7 @@ error-directory-unavailable = Katalogen er utilgjengelig. Prøv igjen senere.
 error-old-system-unavailable = Systemet som passordet ditt flyttes fra, er utilgjengelig. Prøv igjen senere.
 error-shutting-down = Tjenesten er i ferd med å avsluttes. Prøv igjen senere.
 error-read-only = Tjenesten er skrivebeskyttet under vedlikehold. Innlogging virker; prøv endringen igjen senere.
+error-audit-stream-full = Endringer avvises til revisjonsloggen er levert. Innlogging virker; prøv endringen igjen senere.
 error-outcome-unknown = Det er ukjent om endringen ble lagret. Du kan gjenta forespørselen.
 error-internal = Det oppstod en feil.
 

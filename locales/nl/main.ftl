@@ -29,6 +29,7 @@ error-directory-unavailable = De directory is niet beschikbaar. Probeer het late
 error-old-system-unavailable = Het systeem waaruit uw wachtwoord wordt overgenomen, is niet beschikbaar. Probeer het later opnieuw.
 error-shutting-down = De service wordt afgesloten. Probeer het later opnieuw.
 error-read-only = De service is alleen-lezen tijdens onderhoud. Aanmelden werkt; probeer de wijziging later opnieuw.
+error-audit-stream-full = Wijzigingen worden geweigerd totdat het auditlogboek is afgeleverd. Aanmelden werkt; probeer de wijziging later opnieuw.
 error-outcome-unknown = Het is onbekend of de wijziging is opgeslagen. U kunt het verzoek herhalen.
 error-internal = Er is een fout opgetreden.
 

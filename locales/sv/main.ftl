@@ -29,6 +29,7 @@ error-directory-unavailable = Katalogen är inte tillgänglig. Försök igen sen
 error-old-system-unavailable = Systemet som ditt lösenord flyttas från är inte tillgängligt. Försök igen senare.
 error-shutting-down = Tjänsten håller på att stängas av. Försök igen senare.
 error-read-only = Tjänsten är skrivskyddad under underhåll. Inloggning fungerar; försök med ändringen igen senare.
+error-audit-stream-full = Ändringar avvisas tills granskningsloggen har levererats. Inloggning fungerar; försök med ändringen igen senare.
 error-outcome-unknown = Det är okänt om ändringen sparades. Du kan upprepa begäran.
 error-internal = Ett fel har inträffat.
 

@@ -4,6 +4,7 @@
 //! This is the only module that reads the environment. Reading collects every problem instead of
 //! stopping at the first.
 
+mod audit;
 mod connections;
 mod credential_types;
 mod descriptions;
@@ -33,6 +34,7 @@ mod validation;
 mod verification;
 
 pub(crate) use self::{
+    audit::SinkSettings,
     connections::ConnectionSettings,
     descriptions::{SettingDescription, describe_settings},
     directory::{DirectoryEncryption, DirectorySettings},

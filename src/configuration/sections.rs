@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
+    audit::AuditStreamSettings,
     credential_types::TypeSettings,
     directory::DirectorySettings,
     distribution::DistributionSetting,
@@ -42,6 +43,7 @@ pub struct Settings {
     pub(crate) anchor_period: Duration,
     /// True when every sensitive change must have a reason.
     pub(crate) requires_reason: bool,
+    pub(crate) audit_stream: AuditStreamSettings,
     pub(crate) credentials: CredentialSettings,
     pub(crate) passwords: PasswordSettings,
     pub(crate) hashing: HashingSettings,
@@ -240,6 +242,7 @@ impl Settings {
             },
             anchor_period: reader.seconds("audit.anchor_seconds"),
             requires_reason: reader.get("audit.require_reason"),
+            audit_stream: AuditStreamSettings::take(reader),
             credentials: CredentialSettings {
                 default_type: reader.get("credentials.default_type"),
                 additional_types: reader.get("credentials.additional_types"),

@@ -11,6 +11,7 @@ pub(crate) mod activity;
 pub(crate) mod application;
 pub(crate) mod audit;
 pub(crate) mod audit_query;
+pub(crate) mod audit_stream;
 pub(crate) mod change_cause;
 pub(crate) mod change_context;
 pub(crate) mod client_info;

@@ -65,14 +65,15 @@ pub(crate) fn describe_error_texts() -> Vec<ErrorText> {
 const PASSWORD_REFUSED: &str = "The new password violates the password policy, or does not differ from \
      the one that must be changed. The message has every reason.";
 
+const AUDIT_STREAM_FULL: &str = "More audit events are undelivered than `audit.maximum_undelivered`, and \
+     `audit.when_full` is `refuse`. Logins work.";
+
 fn occasion(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::MalformedBody(_) => "The request body cannot be parsed.",
         ErrorKind::InvalidField(_) => "A member, parameter or header has an invalid value.",
         ErrorKind::PasswordRefused { .. } => PASSWORD_REFUSED,
-        ErrorKind::DuplicateMember { .. } => {
-            "A member of the request body, or a parameter, occurs more than once."
-        }
+        ErrorKind::DuplicateMember { .. } => "A member or parameter occurs more than once.",
         ErrorKind::Unauthenticated => {
             "The credentials are missing, wrong, expired or revoked, or the user is disabled."
         }
@@ -121,6 +122,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::OldSystemUnavailable => "The old system gave no usable answer. See the log.",
         ErrorKind::ShuttingDown => "The instance is shutting down.",
         ErrorKind::ReadOnly => "The instance is read-only (`maintenance.read_only`). Logins work.",
+        ErrorKind::AuditStreamFull => AUDIT_STREAM_FULL,
         ErrorKind::OutcomeUnknown => {
             "The response of the database was lost or timed out. The request can be repeated."
         }

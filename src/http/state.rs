@@ -13,7 +13,10 @@ use ipnet::IpNet;
 use time::OffsetDateTime;
 
 use super::{documents::Documents, request_metrics::RequestMetrics, transport::ConnectionRegistry};
-use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
+use crate::{
+    domain::origin_pattern::OriginPattern,
+    service::{ServiceHandle, audit::stream::pressure::StreamPressure},
+};
 
 /// The shared state; `startup` builds it at the start and at each reload of the settings.
 #[expect(clippy::struct_excessive_bools, reason = "independent switches")]
@@ -42,6 +45,8 @@ pub(crate) struct HttpState {
     pub(crate) has_secure_cookies: bool,
     /// True when changes are refused.
     pub(crate) is_read_only: bool,
+    /// Refuses changes while too many audit events are undelivered.
+    pub(crate) pressure: Arc<StreamPressure>,
     /// True when this listener also serves health checks, as in `dev`.
     pub(crate) serves_health: bool,
     /// The certificates of the listeners with TLS.

@@ -6,7 +6,10 @@ use super::{options::attempt_limits, parts::Parts, saving::Saving, systems::Syst
 use crate::{
     configuration::Settings,
     service::{
-        audit::verification::ChainVerifier,
+        audit::{
+            stream::{copy_verification::CopyVerifier, positions::StreamPositions},
+            verification::ChainVerifier,
+        },
         import::{
             bulk::BulkImport,
             export::Export,
@@ -23,6 +26,8 @@ use crate::{
 /// The capabilities of commands.
 pub(crate) struct Administration {
     pub(crate) chain_verifier: ChainVerifier,
+    pub(crate) copy_verifier: CopyVerifier,
+    pub(crate) stream_positions: StreamPositions,
     pub(crate) key_rotation: KeyRotation,
     pub(crate) user_import: Arc<UserImport>,
     pub(crate) bulk_import: Arc<BulkImport>,
@@ -44,6 +49,8 @@ pub(super) fn administration(
     });
     Administration {
         chain_verifier: ChainVerifier { database: parts.database(), keyring: parts.keyring() },
+        copy_verifier: CopyVerifier::new(parts.database(), parts.keyring()),
+        stream_positions: StreamPositions { database: parts.database() },
         key_rotation: KeyRotation { database: parts.database(), keyring: parts.keyring() },
         bulk_import: Arc::new(BulkImport {
             database: parts.database(),

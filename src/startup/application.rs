@@ -136,8 +136,13 @@ impl Application {
         let (of_keyring, issuers) = (keyring.clone(), CurrentIssuers::new(issuers));
         reloadables.push(reloadable_keyring(keyring_files, settings, database.clone(), of_keyring));
         reloadables.push(reloadable_issuers(issuers.clone()));
-        let request_state =
-            RequestState::new(settings, keyring, certificates.by_listener(), operations.is_none());
+        let pressure = Arc::clone(lasting.pressure());
+        let request_state = RequestState::new(
+            settings,
+            (keyring, pressure),
+            certificates.by_listener(),
+            operations.is_none(),
+        );
         let states = Arc::new(StatePublisher::new(request_state.build(settings, services)));
         let lasting = Arc::new(lasting);
         Ok(Self {
@@ -247,6 +252,7 @@ impl Application {
         };
         let (anchors, recorder) =
             (Arc::clone(&background.anchors), Arc::clone(&background.recorder));
+        let audit_stream = Arc::clone(&background.audit_stream);
         let mut tasks = spawn_background_tasks(background, database.clone(), anchor_period);
         let readiness = Arc::clone(&states.current().readiness);
         reloads.spawn(&mut tasks, lasting, states);
@@ -258,7 +264,10 @@ impl Application {
         if let Some(operations) = operations {
             operations.stop().await?;
         }
-        tasks.abort_all();
+        tasks.shutdown().await;
+        if tokio::time::timeout(CLOSE_TIMEOUT, audit_stream.release()).await.is_err() {
+            tracing::warn!("timed out releasing the audit sinks");
+        }
         if !anchor_period.is_zero()
             && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
         {
@@ -289,6 +298,7 @@ fn spawn_background_tasks(
     let Background { anchors, recorder, housekeeping, .. } = background;
     let Background { last_uses, rehashing, list_checks, mail_delivery, maintenance, .. } =
         background;
+    let Background { audit_stream, .. } = background;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { housekeeping.run().await });
     tasks.spawn(async move { recorder.run().await });
@@ -298,6 +308,7 @@ fn spawn_background_tasks(
     tasks.spawn(async move { list_checks.run(&held).await });
     tasks.spawn(async move { last_uses.run(&database).await });
     tasks.spawn(systemd::feed_watchdog());
+    tasks.spawn(async move { audit_stream.run().await });
     if let Some(mail_delivery) = mail_delivery {
         tasks.spawn(async move { mail_delivery.run(&maintenance).await });
     }

@@ -8,7 +8,7 @@ use super::{
     error::StartError,
     options::load_issuers,
     parts::Parts,
-    systems::Systems,
+    systems::{Deliveries, Systems},
 };
 use crate::{
     configuration::Settings,
@@ -19,7 +19,10 @@ use crate::{
     service::{
         Services,
         activity::recorder::ActivityRecorder,
-        audit::anchors::Anchors,
+        audit::{
+            anchors::Anchors,
+            stream::{delivery::AuditStream, pressure::StreamPressure},
+        },
         credentials::{
             change_requirements::ChangeRequirements, last_uses::LastUses, list_check::ListChecks,
             rehashing::Rehashing,
@@ -60,6 +63,7 @@ pub(crate) struct Background {
     pub(crate) list_checks: ListChecks,
     /// `None`: the installation sends no mails.
     pub(crate) mail_delivery: Option<MailDelivery>,
+    pub(crate) audit_stream: Arc<AuditStream>,
     /// Holds the tasks that change something while the service is read-only.
     pub(crate) maintenance: Arc<Maintenance>,
 }
@@ -81,7 +85,7 @@ pub(crate) fn build(
 ) -> Result<Components, StartError> {
     let parts = Parts::new(settings, database, keyring)?;
     let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types)?.into();
-    let (systems, mail_delivery) = Systems::open(&parts, settings)?;
+    let (systems, deliveries) = Systems::open(&parts, settings)?;
     let built = capabilities(&parts, settings, Arc::clone(&issuers), &systems);
     let Capabilities { services, administration } = built;
     let valid_from = parts.valid_from.clone();
@@ -89,7 +93,7 @@ pub(crate) fn build(
     let requirements = Arc::clone(&services.credentials.requirements);
     Ok(Components {
         administration,
-        background: background(&parts, &systems, mail_delivery, requirements, &restores),
+        background: background(&parts, &systems, deliveries, requirements, &restores),
         services,
         restores,
         issuers,
@@ -109,6 +113,11 @@ impl Lasting {
     /// Holds the background tasks while the service is read-only.
     pub(super) fn maintenance(&self) -> &Maintenance {
         &self.parts.queues.maintenance
+    }
+
+    /// Refuses changes while too many audit events are undelivered.
+    pub(super) fn pressure(&self) -> &Arc<StreamPressure> {
+        &self.systems.stream.pressure
     }
 
     /// The maximum memory of the process, in KiB.
@@ -133,13 +142,14 @@ impl Lasting {
 fn background(
     parts: &Parts,
     systems: &Systems,
-    mail_delivery: Option<MailDelivery>,
+    deliveries: Deliveries,
     requirements: Arc<ChangeRequirements>,
     restores: &Arc<RestoreWatch>,
 ) -> Background {
     let (queues, recording) = (&parts.queues, &systems.recording);
     Background {
-        mail_delivery,
+        mail_delivery: deliveries.mail,
+        audit_stream: Arc::new(deliveries.stream),
         list_checks: ListChecks {
             queue: Arc::clone(&queues.list_checks),
             types: Arc::clone(&parts.types),

@@ -3,6 +3,7 @@
 use std::{fs::File, io, path::Path};
 
 use super::{
+    audit_sinks::problems_of_sinks,
     database_files::read_password,
     directory::problems_of_directory,
     keyring_file::{SETTING, mismatch},
@@ -51,6 +52,7 @@ pub(super) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     problems.extend(mail.map(|mail| problems_of_mail(settings, mail)).unwrap_or_default());
     problems.extend(settings.migration.as_ref().map(problems_of_migration).unwrap_or_default());
     problems.extend(settings.telemetry.as_ref().map(problems_of_telemetry).unwrap_or_default());
+    problems.extend(problems_of_sinks(settings));
     problems
 }
 

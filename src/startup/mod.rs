@@ -3,6 +3,7 @@
 mod activity;
 mod administration;
 mod application;
+mod audit_sinks;
 mod capabilities;
 mod components;
 mod current_issuers;
@@ -38,16 +39,10 @@ mod telemetry;
 mod threads;
 mod tls;
 
-pub use self::{
-    application::Application,
-    database::connect,
-    database_roles::grant_roles,
-    error::StartError,
-    initial_users::InitialUser,
-    prerequisites::{generate_keyring, start_log},
-};
 pub(crate) use self::{
+    administration::Administration,
     application::listen,
+    audit_sinks::check_sink,
     components::{Components, build},
     database::{connect_when_ready, migrate, require_kind, require_migrations},
     database_roles::{
@@ -71,4 +66,12 @@ pub(crate) use self::{
     telemetry::{check_telemetry, start_log_and_export},
     threads::waiting_threads,
     tls::{load_certificates, validity_problems},
+};
+pub use self::{
+    application::Application,
+    database::connect,
+    database_roles::grant_roles,
+    error::StartError,
+    initial_users::InitialUser,
+    prerequisites::{generate_keyring, start_log},
 };

@@ -12,12 +12,13 @@ use crate::{
         Readiness, RequestMetrics, TlsTermination,
     },
     security::keyring_handle::KeyringHandle,
-    service::{ServiceHandle, Services},
+    service::{ServiceHandle, Services, audit::stream::pressure::StreamPressure},
 };
 
 /// What every state shares.
 pub(super) struct RequestState {
     keyring: KeyringHandle,
+    pressure: Arc<StreamPressure>,
     readiness: Arc<Readiness>,
     connections: Arc<ConnectionRegistry>,
     requests: Arc<RequestMetrics>,
@@ -32,12 +33,13 @@ impl RequestState {
     /// Nothing of this depends on settings that are reloaded.
     pub(super) fn new(
         settings: &Settings,
-        keyring: KeyringHandle,
+        (keyring, pressure): (KeyringHandle, Arc<StreamPressure>),
         certificates: Vec<ListenerCertificate>,
         serves_health: bool,
     ) -> Self {
         Self {
             keyring,
+            pressure,
             readiness: Arc::default(),
             connections: connection_registry(settings),
             requests: Arc::default(),
@@ -65,6 +67,7 @@ impl RequestState {
             has_secure_cookies: http.has_secure_cookies,
             sends_hsts: http.sends_hsts,
             is_read_only: settings.is_read_only,
+            pressure: Arc::clone(&self.pressure),
             tls: tls_termination(settings),
             certificates: Arc::clone(&self.certificates),
             read_timeout: http.connections.read_timeout,

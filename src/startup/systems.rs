@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     activity::Recording,
+    audit_sinks::{StreamState, open_stream},
     directory::{OpenDirectory, open_directory},
     error::StartError,
     mail::{Mail, open_mail},
@@ -16,9 +17,10 @@ use crate::{
     key_sets::KeySets,
     migration_hook::{HookMetrics, MigrationHook},
     service::{
+        audit::stream::delivery::AuditStream,
         import::jobs::{SharedImports, metrics::ImportMetrics},
         mail::delivery::MailDelivery,
-        operations::instance::Instance,
+        operations::{instance::Instance, metrics::SystemMetrics},
     },
 };
 
@@ -34,8 +36,16 @@ pub(super) struct Systems {
     /// `None`: no users move from an old system.
     pub(super) hook: Option<Arc<MigrationHook>>,
     migration: Arc<HookMetrics>,
+    pub(super) stream: StreamState,
     pub(super) mail: Mail,
     pub(super) key_sets: Arc<KeySets>,
+}
+
+/// What delivers to other systems in the background.
+pub(super) struct Deliveries {
+    /// `None`: the installation sends no mails.
+    pub(super) mail: Option<MailDelivery>,
+    pub(super) stream: AuditStream,
 }
 
 impl Systems {
@@ -46,21 +56,24 @@ impl Systems {
     pub(super) fn open(
         parts: &Parts,
         settings: &Settings,
-    ) -> Result<(Self, Option<MailDelivery>), StartError> {
+    ) -> Result<(Self, Deliveries), StartError> {
         let migration = Arc::<HookMetrics>::default();
-        let (mail, delivery) = open_mail(parts, settings)?;
+        let recording = Recording::new(parts);
+        let (stream, of_stream) = open_stream(parts, settings, &recording)?;
+        let (mail, of_mail) = open_mail(parts, settings)?;
         let systems = Self {
             directory: open_directory(settings)?,
             hook: open_migration_hook(settings, &migration)?.map(Arc::new),
             migration,
+            stream,
             mail,
             key_sets: Arc::new(KeySets::new().map_err(StartError::client)?),
-            recording: Recording::new(parts),
+            recording,
             imports: Arc::default(),
             import_metrics: Arc::default(),
             memory_ceiling_kib: memory::ceiling_kib(parts.hashing.capacity(), settings),
         };
-        Ok((systems, delivery))
+        Ok((systems, Deliveries { mail: of_mail, stream: of_stream }))
     }
 
     /// The state of this instance.
@@ -73,7 +86,10 @@ impl Systems {
             directory: Arc::clone(&self.directory.search),
             imports: Arc::clone(&self.import_metrics),
             mail: Arc::clone(&self.mail.metrics),
-            migration: Arc::clone(&self.migration),
+            systems: SystemMetrics {
+                migration: Arc::clone(&self.migration),
+                audit: Arc::clone(&self.stream.metrics),
+            },
             memory_ceiling_kib: self.memory_ceiling_kib,
         }
     }

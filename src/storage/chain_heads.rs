@@ -91,20 +91,20 @@ pub(crate) async fn count(connection: &mut PgConnection) -> Result<u64, StorageE
     u64::try_from(count).map_err(|_| INCONSISTENT)
 }
 
-struct LinkRow {
-    user_id: i32,
-    sequence: i64,
-    occurred_at: OffsetDateTime,
-    kind: String,
-    actor_user_id: Option<i32>,
-    scheme: String,
-    address: Option<String>,
-    request_id: String,
-    credential_type: Option<String>,
-    session_epoch: i64,
-    reason: Option<String>,
-    key_id: String,
-    mac: Vec<u8>,
+pub(super) struct LinkRow {
+    pub(super) user_id: i32,
+    pub(super) sequence: i64,
+    pub(super) occurred_at: OffsetDateTime,
+    pub(super) kind: String,
+    pub(super) actor_user_id: Option<i32>,
+    pub(super) scheme: String,
+    pub(super) address: Option<String>,
+    pub(super) request_id: String,
+    pub(super) credential_type: Option<String>,
+    pub(super) session_epoch: i64,
+    pub(super) reason: Option<String>,
+    pub(super) key_id: String,
+    pub(super) mac: Vec<u8>,
 }
 
 impl TryFrom<LinkRow> for ChainLink {

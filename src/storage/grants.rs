@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     connections::Database,
     error::StorageError,
-    privileges::{GrantedRole, TABLES, USER_ID_SEQUENCE},
+    privileges::{GrantedRole, SEQUENCES, TABLES},
     role_powers::{self, RolePowers},
 };
 
@@ -73,11 +73,11 @@ pub(crate) async fn grant(
 /// The grants of a role, as `grant_privileges.sql` reads them.
 fn grants(role: GrantedRole, name: &str) -> Vec<Value> {
     let grant = |kind: &str, object: &str, privileges: String| json!({ "role": name, "kind": kind, "name": object, "privileges": privileges });
-    let sequence = (role == GrantedRole::Service)
-        .then(|| grant("SEQUENCE", USER_ID_SEQUENCE, "USAGE".to_owned()));
+    let sequences = SEQUENCES.iter().filter(|_| role == GrantedRole::Service);
+    let sequences = sequences.map(|name| grant("SEQUENCE", name, "USAGE".to_owned()));
     let tables = TABLES.iter().filter(|table| !table.of(role).is_empty()).map(|table| {
         let privileges: Vec<_> = table.of(role).iter().map(|one| one.to_sql()).collect();
         grant("TABLE", table.table, privileges.join(", "))
     });
-    tables.chain(sequence).collect()
+    tables.chain(sequences).collect()
 }

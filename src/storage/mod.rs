@@ -10,6 +10,8 @@ mod attempt_statements;
 pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod audit_list;
+pub(crate) mod audit_sinks;
+pub(crate) mod audit_stream;
 mod background_statements;
 mod bad_database_url;
 pub(crate) mod bulk;

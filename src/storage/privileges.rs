@@ -79,15 +79,15 @@ impl TablePrivileges {
     }
 }
 
-/// The sequence that only the service uses.
-pub(crate) const USER_ID_SEQUENCE: &str = "users_user_id_seq";
+/// The sequences, which only the service uses.
+pub(crate) const SEQUENCES: [&str; 2] = ["audit_events_position_seq", "users_user_id_seq"];
 
 use Columns::{All, Only};
 use Privilege::{Delete, Insert, Select, Update};
 
 /// The privileges on every table. Only the owner writes `installation` and `_sqlx_migrations`;
 /// nobody changes or deletes an event; the service never deletes a user.
-pub(crate) const TABLES: [TablePrivileges; 19] = [
+pub(crate) const TABLES: [TablePrivileges; 20] = [
     TablePrivileges {
         table: "_sqlx_migrations",
         service: &[Select(Only(&["version", "success"]))],
@@ -125,6 +125,15 @@ pub(crate) const TABLES: [TablePrivileges; 19] = [
         table: "audit_events",
         service: &[Select(All), Insert],
         auditor: &[Select(All)],
+    },
+    TablePrivileges {
+        table: "audit_sinks",
+        service: &[
+            Select(All),
+            Insert,
+            Update(&["position", "reached", "holder", "leased_until", "delivered_at"]),
+        ],
+        auditor: &[],
     },
     TablePrivileges {
         table: "authentication_attempts",

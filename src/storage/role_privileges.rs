@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use super::{
     error::StorageError,
-    privileges::{GrantedRole, TABLES, USER_ID_SEQUENCE},
+    privileges::{GrantedRole, SEQUENCES, TABLES},
 };
 
 /// How the privileges of a role differ from those that it needs. Each entry is SQL without the
@@ -71,10 +71,10 @@ pub(crate) async fn compare(
         difference.add(entry, is_needed, row.is_held, row.is_reachable);
     }
     let others = list_on_others(connection, role).await?;
-    let of_sequence = format!("USAGE ON SEQUENCE {USER_ID_SEQUENCE}");
+    let of_sequences = SEQUENCES.map(|name| format!("USAGE ON SEQUENCE {name}"));
     for OtherRow { entry, is_held, is_reachable } in others {
         let is_needed = entry == "USAGE ON the schema"
-            || (needed == GrantedRole::Service && entry == of_sequence);
+            || (needed == GrantedRole::Service && of_sequences.contains(&entry));
         difference.add(entry, is_needed, is_held, is_reachable);
     }
     Ok(difference)

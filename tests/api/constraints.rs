@@ -25,7 +25,12 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 142] = [
+const CASES: [(&str, &str); 144] = [
+    (
+        "audit_sinks_pkey",
+        "INSERT INTO audit_sinks SELECT 'a', 0, 0, NULL, now() FROM generate_series(1, 2)",
+    ),
+    ("audit_sinks_name_check", "INSERT INTO audit_sinks SELECT '', 0, 0, NULL, now()"),
     (
         "activity_minutes_pkey",
         "INSERT INTO activity_minutes

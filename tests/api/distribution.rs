@@ -40,6 +40,8 @@ async fn distribute(pool: &PgPool) {
         "SET allow_system_table_mods = on;
          CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
          GRANT SELECT ON pg_catalog.pg_dist_partition TO PUBLIC;
+         -- It outlasts the table that is replaced.
+         ALTER SEQUENCE audit_events_position_seq OWNED BY NONE;
          SET client_min_messages = error;",
     );
     for (table, column) in distributed_tables() {

@@ -15,6 +15,7 @@ mod activity;
 mod agents;
 mod audit;
 mod audit_list;
+mod audit_stream;
 mod authentication;
 mod canary;
 mod change_required;

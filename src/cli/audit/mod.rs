@@ -2,6 +2,7 @@
 
 pub(super) mod anchors;
 mod list;
+mod stream;
 mod verify;
 
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use super::{
     command_context,
     output::{Failure, Format},
 };
-use crate::startup::Components;
+use crate::startup::{Administration, Components};
 
 /// The subcommands of `audit`.
 #[derive(Subcommand)]
@@ -22,6 +23,9 @@ pub(super) enum Command {
     /// Verify every audit chain, and users and credentials against their chains; exit 1 if there is
     /// a finding.
     Verify(verify::Arguments),
+    /// Show how far each sink of the audit stream is (audit.sinks), or let one go on from another
+    /// point.
+    Stream(stream::Arguments),
     /// Print the anchor of every chain. Store anchors where nobody with write access to the
     /// database can change them.
     Anchor,
@@ -33,7 +37,12 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::List(arguments) => list::run(arguments, format).await,
         Command::Verify(arguments) => {
             let Components { administration, .. } = command_context::open_for_audit().await?;
-            verify::run(&administration.chain_verifier, &arguments, format).await
+            let Administration { chain_verifier, copy_verifier, .. } = administration;
+            verify::run(&chain_verifier, copy_verifier, &arguments, format).await
+        }
+        Command::Stream(arguments) => {
+            let Components { administration, .. } = command_context::open().await?;
+            stream::run(&administration.stream_positions, &arguments, format).await
         }
         Command::Anchor => {
             let Components { background, .. } = command_context::open_for_audit().await?;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    bundle, certificates::check_certificates, directory::check_directory,
+    audit_sinks::check_sinks, bundle, certificates::check_certificates, directory::check_directory,
     environment::check_environment, mail::check_mail, migration::check_migration,
     telemetry::check_telemetry,
 };
@@ -48,6 +48,7 @@ pub(in crate::cli) async fn run(
     if let Some(telemetry) = &settings.telemetry {
         findings.extend(check_telemetry(telemetry).await);
     }
+    findings.extend(check_sinks(&settings).await);
     // Boxed: the settings make this future large.
     findings.extend(Box::pin(check_environment(settings.clone())).await);
     let row = |finding: &Finding| {

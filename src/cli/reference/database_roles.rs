@@ -1,7 +1,7 @@
 //! `database-roles.md`: the database roles and their privileges.
 
 use super::markdown::{Document, code};
-use crate::storage::privileges::{Privilege, TABLES, USER_ID_SEQUENCE};
+use crate::storage::privileges::{Privilege, SEQUENCES, TABLES};
 
 const INTRODUCTION: &str = "\
     Three database roles share the work. The owner owns the tables and runs `migrate`, which grants \
@@ -51,11 +51,9 @@ pub(super) fn document() -> String {
         .iter()
         .map(|table| [code(table.table), list(table.service), list(table.auditor)])
         .collect();
-    rows.push([
-        format!("{} (sequence)", code(USER_ID_SEQUENCE)),
-        "USAGE".to_owned(),
-        String::new(),
-    ]);
+    let of_sequence =
+        |name: &str| [format!("{} (sequence)", code(name)), "USAGE".to_owned(), String::new()];
+    rows.extend(SEQUENCES.map(of_sequence));
     document.table(["Table", "Service", "Auditor"], &rows);
     document.paragraph(OTHERS);
     document.finish()

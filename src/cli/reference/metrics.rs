@@ -19,7 +19,7 @@ use crate::{
         import::jobs::metrics::ImportMetrics,
         mail::metrics::MailMetrics,
         operations::{
-            metrics::{HookMetrics, MetricSources, StateFigures, encode_metrics},
+            metrics::{MetricSources, StateFigures, SystemMetrics, encode_metrics},
             reload_metrics::ReloadMetrics,
         },
     },
@@ -33,8 +33,12 @@ const INTRODUCTION: &str = "\
 
 /// What a label contains whose values are not all in the output of an idle instance, or need a word. All
 /// values of the other labels are.
-const LABELS: [(&str, &str, &str); 21] = [
+const LABELS: [(&str, &str, &str); 25] = [
     ("keeper_audit_events", "kind", "the kind of the event (`audit-events.md`)"),
+    ("keeper_audit_sink_backlog", "sink", "its name in `audit.sinks`"),
+    ("keeper_audit_sink_events_delivered", "sink", "its name in `audit.sinks`"),
+    ("keeper_audit_sink_failures", "sink", "its name in `audit.sinks`"),
+    ("keeper_audit_sink_oldest_seconds", "sink", "its name in `audit.sinks`"),
     (
         "keeper_authentications",
         "scheme",
@@ -103,6 +107,8 @@ pub(super) fn document() -> Result<String, Failure> {
     let figures = MetricFigures { keys: vec![key], ..MetricFigures::default() };
     let reloads = ReloadMetrics::default();
     reloads.add_setting("example");
+    let systems = SystemMetrics::default();
+    systems.audit.add("example");
     let sources = MetricSources {
         hashing: &engine,
         database: &DatabaseMetrics::default(),
@@ -112,7 +118,7 @@ pub(super) fn document() -> Result<String, Failure> {
         directory: &DirectorySearch::default(),
         imports: &ImportMetrics::default(),
         mail: &MailMetrics::default(),
-        migration: &HookMetrics::default(),
+        systems: &systems,
     };
     let text = encode_metrics(&sources, http::register_example_metrics)?;
     engine.close();

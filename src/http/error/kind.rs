@@ -68,6 +68,8 @@ pub(in crate::http) enum ErrorKind {
     ShuttingDown,
     /// Changes are refused during maintenance.
     ReadOnly,
+    /// Changes are refused while too many audit events are undelivered.
+    AuditStreamFull,
     OutcomeUnknown,
     Internal,
 }
@@ -77,6 +79,9 @@ pub(super) const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// The value of `Retry-After` during maintenance, which takes minutes.
 const RETRY_AFTER_MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// The value of `Retry-After` while a sink of the audit stream catches up.
+const RETRY_AFTER_CATCHING_UP: Duration = Duration::from_secs(10);
 
 /// The member that samples name.
 const FIELD: &str = "Credential.Value";
@@ -162,6 +167,7 @@ error_table! {
     OldSystemUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "old_system_unavailable";
     ShuttingDown => SERVICE_UNAVAILABLE, UNAVAILABLE, "shutting_down";
     ReadOnly => SERVICE_UNAVAILABLE, UNAVAILABLE, "read_only";
+    AuditStreamFull => SERVICE_UNAVAILABLE, UNAVAILABLE, "audit_stream_full";
     OutcomeUnknown => SERVICE_UNAVAILABLE, UNAVAILABLE, "outcome_unknown";
     Internal => INTERNAL_SERVER_ERROR, INTERNAL, "internal";
 }
@@ -223,6 +229,9 @@ impl ErrorKind {
         }
         if matches!(self, Self::ReadOnly) {
             return Some(RETRY_AFTER_MAINTENANCE);
+        }
+        if matches!(self, Self::AuditStreamFull) {
+            return Some(RETRY_AFTER_CATCHING_UP);
         }
         (self.row().status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SOON)
     }

@@ -5,11 +5,10 @@ use std::{fmt, sync::Arc};
 use prometheus_client::registry::Registry;
 
 use super::{
-    metrics::{MetricSources, StateFigures, encode_metrics},
+    metrics::{MetricSources, StateFigures, SystemMetrics, encode_metrics},
     reload_metrics::ReloadMetrics,
 };
 use crate::{
-    migration_hook::HookMetrics,
     security::hashing::HashingEngine,
     service::{
         activity::report::Activity, directory::search::DirectorySearch,
@@ -44,7 +43,7 @@ pub(crate) struct Instance {
     pub(crate) directory: Arc<DirectorySearch>,
     pub(crate) imports: Arc<ImportMetrics>,
     pub(crate) mail: Arc<MailMetrics>,
-    pub(crate) migration: Arc<HookMetrics>,
+    pub(crate) systems: SystemMetrics,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
 }
@@ -88,7 +87,7 @@ impl Instance {
             directory: &self.directory,
             imports: &self.imports,
             mail: &self.mail,
-            migration: &self.migration,
+            systems: &self.systems,
         };
         encode_metrics(&sources, register_http)
     }

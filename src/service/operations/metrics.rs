@@ -1,6 +1,6 @@
 //! Encodes the metrics of an instance in the text format of `OpenMetrics`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -16,10 +16,10 @@ use prometheus_client::{
 use time::OffsetDateTime;
 
 use super::reload_metrics::ReloadMetrics;
-pub(crate) use crate::migration_hook::HookMetrics;
 use crate::{
     domain::stored_credential::HashScheme,
     export_metrics, log_events,
+    migration_hook::HookMetrics,
     security::hashing::HashingEngine,
     service::{
         activity::{
@@ -27,7 +27,7 @@ use crate::{
             metrics::ActivityMetrics,
             report::{KeyUse, MetricFigures},
         },
-        audit::anchors::AnchorState,
+        audit::{anchors::AnchorState, stream::metrics::SinkMetrics},
         directory::search::DirectorySearch,
         import::jobs::metrics::ImportMetrics,
         mail::metrics::MailMetrics,
@@ -49,7 +49,7 @@ pub(crate) struct MetricSources<'sources> {
     pub(crate) directory: &'sources DirectorySearch,
     pub(crate) imports: &'sources ImportMetrics,
     pub(crate) mail: &'sources MailMetrics,
-    pub(crate) migration: &'sources HookMetrics,
+    pub(crate) systems: &'sources SystemMetrics,
 }
 
 /// The state of an instance at the time of the metrics.
@@ -59,6 +59,13 @@ pub(crate) struct StateFigures {
     pub(crate) activity: MetricFigures,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
+}
+
+/// The metrics of systems that the service calls.
+#[derive(Default)]
+pub(crate) struct SystemMetrics {
+    pub(crate) migration: Arc<HookMetrics>,
+    pub(crate) audit: Arc<SinkMetrics>,
 }
 
 /// Encodes all metrics in the text format of `OpenMetrics`, which Prometheus reads. `register_http`
@@ -74,7 +81,9 @@ pub(crate) fn encode_metrics(
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register("build", "The version of the service", Info::new([("version", VERSION)]));
     register_alarms(&mut registry);
-    register_anchors(registry.sub_registry_with_prefix("audit"), &state.activity);
+    let audit = registry.sub_registry_with_prefix("audit");
+    register_anchors(audit, &state.activity);
+    sources.systems.audit.register(audit);
     let hash_registry = registry.sub_registry_with_prefix("hashing");
     hashing.register_metrics(hash_registry);
     register_hashes(hash_registry, &state.activity.hashes);
@@ -86,7 +95,7 @@ pub(crate) fn encode_metrics(
     sources.directory.register_metrics(registry.sub_registry_with_prefix("directory"));
     sources.imports.register(registry.sub_registry_with_prefix("import"));
     sources.mail.register(registry.sub_registry_with_prefix("mail"));
-    sources.migration.register(registry.sub_registry_with_prefix("migration"));
+    sources.systems.migration.register(registry.sub_registry_with_prefix("migration"));
     export_metrics::register(registry.sub_registry_with_prefix("telemetry"));
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);

@@ -81,6 +81,18 @@ impl Instance {
         self.send(Method::POST, SAVE, credentials, &body).await
     }
 
+    /// Saves a credential on an instance that may end meanwhile; returns the status.
+    pub(crate) async fn try_save(
+        &self,
+        credentials: &Credentials,
+        user_id: i32,
+        value: &str,
+    ) -> Result<u16, reqwest::Error> {
+        let body = json!({ "UserId": user_id, "Credential": { "Value": value } });
+        let request = self.client.post(format!("{}{SAVE}", self.server.ready)).json(&body);
+        Ok(credentials.apply_to(request).send().await?.status().as_u16())
+    }
+
     /// Issues a ticket.
     pub(crate) async fn ticket(&self, credentials: &Credentials) -> Credentials {
         let answer = self.send(Method::POST, TICKETS, credentials, &Value::Null).await;

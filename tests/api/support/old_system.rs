@@ -43,6 +43,8 @@ pub(crate) struct OldSystemRequest {
     pub(crate) head: String,
     pub(crate) body: Value,
     pub(crate) is_signed: bool,
+    /// True for one that was answered with a failure.
+    pub(crate) is_refused: bool,
 }
 
 struct Shared {
@@ -182,9 +184,14 @@ impl Shared {
         connection.set_read_timeout(Some(Duration::from_secs(60)))?;
         let tls = ServerConnection::new(Arc::clone(&self.tls.lock().unwrap())).unwrap();
         let mut stream = StreamOwned::new(tls, connection);
-        let Some(request) = self.read(&mut stream)? else { return Ok(()) };
+        let Some(mut request) = self.read(&mut stream)? else { return Ok(()) };
         // A test that saw the request may change the reply to the next one.
         let reply = self.reply.lock().unwrap().clone();
+        request.is_refused = match &reply {
+            Reply::Verify(_) => !request.is_signed,
+            Reply::Raw(bytes) | Reply::Late(_, bytes) => !bytes.starts_with(b"HTTP/1.1 2"),
+            Reply::Nothing | Reply::Close => false,
+        };
         self.requests.lock().unwrap().push(request.clone());
         let reply = match reply {
             Reply::Verify(verify) => verified(verify, &request),
@@ -226,6 +233,7 @@ impl Shared {
                         head: String::from_utf8(bytes[..start].to_vec()).unwrap(),
                         body: serde_json::from_slice(body).unwrap(),
                         is_signed: self.is_signed(&fields.map(header), body),
+                        is_refused: false,
                     }));
                 }
             }

@@ -35,6 +35,7 @@ pub(super) const TABLES: &[(&str, Placement)] = &[
     ("keys", Placement::Reference),
     ("activity_minutes", Placement::Reference),
     ("import_runs", Placement::Reference),
+    ("audit_sinks", Placement::Reference),
     ("users", by_user()),
     ("credentials", by_user()),
     ("tickets", by_user()),

@@ -1,0 +1,77 @@
+//! Why a sink did not take events, as messages for the operator.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use reqwest::StatusCode;
+
+use crate::security::secret_file::SecretFileError;
+
+/// A sink did not take events. No message contains what was sent or received.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SinkError {
+    #[error(
+        "cannot write {0}; check its folder, the free space, and that the account of the service may \
+         write there"
+    )]
+    Unwritable(PathBuf, #[source] io::Error),
+    #[error("another process writes {0}; give each sink a file of its own")]
+    Locked(PathBuf),
+    #[error("url is invalid")]
+    InvalidUrl,
+    #[error("key_file")]
+    Key(#[source] SecretFileError),
+    #[error(
+        "key_file: {0} must contain one or two lines, each `whsec_` and 24 to 64 bytes in base64; \
+         write it again"
+    )]
+    InvalidKey(PathBuf),
+    #[error("cannot read {0}")]
+    Unreadable(PathBuf, #[source] io::Error),
+    #[error("{0} contains no valid certificate; it must be PEM (-----BEGIN CERTIFICATE-----)")]
+    NoCertificate(PathBuf),
+    #[error("cannot initialize TLS")]
+    Client(#[source] reqwest::Error),
+    #[error("cannot reach {host}; check that it runs, url, and ca_file")]
+    Unanswered { host: String, source: reqwest::Error },
+    #[error("timed out waiting for {host}; check it, or raise timeout_seconds")]
+    TimedOut { host: String },
+    #[error("{host} answered with status {status} instead of 2xx; check its log, url and key_file")]
+    Status { host: String, status: StatusCode, retry_after: Option<Duration> },
+    /// The task that writes the file ended without a result.
+    #[error("the task that writes the file was stopped")]
+    Stopped,
+}
+
+impl SinkError {
+    /// The labels of the failures in metrics.
+    pub(crate) const REASONS: [&str; 7] = [
+        "unwritable",
+        "key_unavailable",
+        "unreachable",
+        "timed_out",
+        "refused",
+        "stopped",
+        "database",
+    ];
+
+    /// The label of the failure in metrics.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unwritable(..) | Self::Locked(_) => "unwritable",
+            Self::Key(_) | Self::InvalidKey(_) => "key_unavailable",
+            Self::InvalidUrl
+            | Self::Unreadable(..)
+            | Self::NoCertificate(_)
+            | Self::Client(_)
+            | Self::Unanswered { .. } => "unreachable",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Status { .. } => "refused",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// The time after which the sink wants the next delivery.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
+    }
+}

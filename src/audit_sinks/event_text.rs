@@ -1,0 +1,130 @@
+//! An event of the stream as JSON (docs/reference/audit-stream.md).
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::domain::{
+    audit::{AuditEvent, AuditKind, ChainLink},
+    audit_stream::StreamedEvent,
+    principal::AuthenticationScheme,
+    user::UserId,
+};
+
+/// The members of an event, which are the columns of `audit_events`. None is a secret.
+#[derive(Serialize, Deserialize)]
+struct EventText {
+    position: i64,
+    user_id: i32,
+    sequence: i64,
+    occurred_at: String,
+    kind: String,
+    actor_user_id: Option<i32>,
+    scheme: String,
+    address: Option<String>,
+    request_id: String,
+    credential_type: Option<String>,
+    session_epoch: i64,
+    reason: Option<String>,
+    key_id: String,
+    mac: String,
+}
+
+/// The event as a JSON object on one line, without an end of line.
+pub(crate) fn write_event(streamed: &StreamedEvent) -> String {
+    let ChainLink { event, key_id, mac } = &streamed.link;
+    let text = EventText {
+        position: streamed.position,
+        user_id: event.user_id.as_i32(),
+        sequence: event.sequence,
+        occurred_at: event.occurred_at.format(&Rfc3339).unwrap_or_default(),
+        kind: event.kind.as_str().to_owned(),
+        actor_user_id: event.actor.map(UserId::as_i32),
+        scheme: event.scheme.to_owned(),
+        address: event.address.clone(),
+        request_id: event.request_id.clone(),
+        credential_type: event.credential_type.clone(),
+        session_epoch: event.session_epoch,
+        reason: event.reason.clone(),
+        key_id: key_id.clone(),
+        mac: HEXLOWER.encode(mac),
+    };
+    // Writing numbers and text never fails.
+    serde_json::to_string(&text).unwrap_or_default()
+}
+
+/// Reads an event; `None` if the text is none. Unknown members are ignored: a collector may add some.
+pub(crate) fn parse_event(text: &str) -> Option<StreamedEvent> {
+    let text: EventText = serde_json::from_str(text).ok()?;
+    let user_id = |id| UserId::try_from(id).ok();
+    Some(StreamedEvent {
+        position: text.position,
+        link: ChainLink {
+            event: AuditEvent {
+                user_id: user_id(text.user_id)?,
+                sequence: text.sequence,
+                occurred_at: OffsetDateTime::parse(&text.occurred_at, &Rfc3339).ok()?,
+                kind: AuditKind::parse(&text.kind)?,
+                actor: match text.actor_user_id {
+                    Some(id) => Some(user_id(id)?),
+                    None => None,
+                },
+                scheme: AuthenticationScheme::parse(&text.scheme)?.as_str(),
+                address: text.address,
+                request_id: text.request_id,
+                credential_type: text.credential_type,
+                session_epoch: text.session_epoch,
+                reason: text.reason,
+            },
+            key_id: text.key_id,
+            mac: HEXLOWER_PERMISSIVE.decode(text.mac.as_bytes()).ok()?,
+        },
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An event with every member.
+    pub(in crate::audit_sinks) fn event(position: i64) -> StreamedEvent {
+        let event = AuditEvent {
+            user_id: UserId::try_from(7).unwrap(),
+            sequence: 3,
+            occurred_at: OffsetDateTime::from_unix_timestamp_nanos(1_790_000_000_123_456_000)
+                .unwrap(),
+            kind: AuditKind::CredentialSaved,
+            actor: UserId::try_from(1).ok(),
+            scheme: "basic",
+            address: Some("192.0.2.7".to_owned()),
+            request_id: "4bf92f35".to_owned(),
+            credential_type: Some("CRM5/PASSWORD".to_owned()),
+            session_epoch: 2,
+            reason: Some("case \"7\"\nline = 2 | \\ ]".to_owned()),
+        };
+        let link = ChainLink { event, key_id: "k1".to_owned(), mac: vec![0xab; 32] };
+        StreamedEvent { position, link }
+    }
+
+    #[test]
+    fn an_event_is_one_line_and_reads_back_as_it_was() {
+        let written = write_event(&event(41));
+        assert_eq!(
+            written,
+            format!(
+                "{{\"position\":41,\"user_id\":7,\"sequence\":3,\
+                 \"occurred_at\":\"2026-09-21T14:13:20.123456Z\",\"kind\":\"credential_saved\",\
+                 \"actor_user_id\":1,\"scheme\":\"basic\",\"address\":\"192.0.2.7\",\
+                 \"request_id\":\"4bf92f35\",\"credential_type\":\"CRM5/PASSWORD\",\
+                 \"session_epoch\":2,\"reason\":\"case \\\"7\\\"\\nline = 2 | \\\\ ]\",\
+                 \"key_id\":\"k1\",\"mac\":\"{}\"}}",
+                "ab".repeat(32)
+            )
+        );
+        let read = parse_event(&written).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{:?}", event(41)));
+        assert!(parse_event(&written.replace("credential_saved", "unknown_kind")).is_none());
+        assert!(parse_event(&written.replace("\"user_id\":7", "\"user_id\":0")).is_none());
+        assert!(parse_event("{}").is_none());
+    }
+}

@@ -1,0 +1,118 @@
+//! Verifies a copy of the stream: the MACs of its events, their order, and that the database still
+//! has them.
+
+use std::collections::BTreeMap;
+
+use subtle::ConstantTimeEq;
+
+use crate::{
+    audit_sinks::parse_event,
+    domain::{audit::ChainLink, user::UserId},
+    security::{
+        audit_chain::{START_OF_CHAIN, audit_mac},
+        keyring_handle::KeyringHandle,
+    },
+    service::audit::verification::{Discrepancy, Finding},
+    storage::{Database, StorageError, chain_heads},
+};
+
+/// The last event of a user in the copy.
+struct CopiedHead {
+    sequence: i64,
+    mac: Vec<u8>,
+}
+
+/// Verifies a copy, line by line.
+pub(crate) struct CopyVerifier {
+    database: Database,
+    keyring: KeyringHandle,
+    heads: BTreeMap<UserId, CopiedHead>,
+}
+
+impl CopyVerifier {
+    /// A verifier that has seen no line.
+    pub(crate) fn new(database: Database, keyring: KeyringHandle) -> Self {
+        Self { database, keyring, heads: BTreeMap::new() }
+    }
+
+    /// Verifies the next line; returns false if it is no event. What precedes the JSON object, such as
+    /// the header of a syslog message, is ignored.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn verify_line(
+        &mut self,
+        line: &str,
+        findings: &mut Vec<Finding>,
+    ) -> Result<bool, StorageError> {
+        let object = line.find('{').and_then(|start| line.get(start..));
+        let Some(event) = object.and_then(parse_event) else { return Ok(false) };
+        let user_id = event.link.event.user_id;
+        if let Some(discrepancy) = self.verify_link(&event.link).await? {
+            findings.push((user_id, discrepancy));
+        }
+        Ok(true)
+    }
+
+    async fn verify_link(&mut self, link: &ChainLink) -> Result<Option<Discrepancy>, StorageError> {
+        let (user_id, sequence) = (link.event.user_id, link.event.sequence);
+        let head = self.heads.get(&user_id);
+        let known = head.map_or(0, |head| head.sequence);
+        if sequence <= known {
+            // The sink got it again; its place in the copy says nothing.
+            return Ok(match self.stored_mac(user_id, sequence).await? {
+                Some(mac) if mac.ct_eq(&link.mac).into() => None,
+                _ => Some(Discrepancy::EventChanged(sequence)),
+            });
+        }
+        let missing = head.is_some() && sequence != known + 1;
+        let previous = match head {
+            _ if sequence == 1 => Some(START_OF_CHAIN.to_vec()),
+            Some(head) if !missing => Some(head.mac.clone()),
+            // The copy begins here, or again after a gap.
+            _ => self.stored_mac(user_id, sequence - 1).await?,
+        };
+        let found = self.compare(link, previous.as_deref());
+        self.heads.insert(user_id, CopiedHead { sequence, mac: link.mac.clone() });
+        Ok(if missing { Some(Discrepancy::EventMissing(known + 1)) } else { found })
+    }
+
+    /// Compares the MAC of an event with that which its members and the previous MAC have.
+    fn compare(&self, link: &ChainLink, previous: Option<&[u8]>) -> Option<Discrepancy> {
+        let sequence = link.event.sequence;
+        let Some(previous) = previous else { return Some(Discrepancy::RolledBack(sequence - 1)) };
+        let keyring = self.keyring.current();
+        let Some(key) = keyring.find_any(&link.key_id) else {
+            return Some(Discrepancy::UnknownKey(sequence, link.key_id.clone()));
+        };
+        let is_equal: bool = audit_mac(key, previous, &link.event).ct_eq(&link.mac).into();
+        (!is_equal).then_some(Discrepancy::EventChanged(sequence))
+    }
+
+    /// Compares the last event of each user in the copy with the database, at the end of the copy;
+    /// returns the number of chains.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn finish(self, findings: &mut Vec<Finding>) -> Result<usize, StorageError> {
+        for (user_id, head) in &self.heads {
+            let stored = self.stored_mac(*user_id, head.sequence).await?;
+            let is_stored = stored.is_some_and(|mac| mac.ct_eq(&head.mac).into());
+            if !is_stored {
+                findings.push((*user_id, Discrepancy::RolledBack(head.sequence)));
+            }
+        }
+        Ok(self.heads.len())
+    }
+
+    async fn stored_mac(
+        &self,
+        user_id: UserId,
+        sequence: i64,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let mut connection = self.database.connection().await?;
+        let mac = chain_heads::find_mac(&mut connection, user_id, sequence).await?;
+        connection.release();
+        Ok(mac)
+    }
+}

@@ -1,0 +1,101 @@
+//! Delivers the stream to all sinks, and watches how far they lag.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::{join, join_all};
+use time::OffsetDateTime;
+
+use super::{metrics::SinkMetrics, pressure::StreamPressure, sink_task::SinkTask};
+use crate::{
+    audit_sinks::Sink,
+    clock,
+    domain::audit_stream::SinkProgress,
+    storage::{Database, StorageError, audit_sinks, audit_sinks::StoredSink, audit_stream},
+};
+
+/// The time between two looks at how far the sinks lag.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Delivers the stream.
+pub(crate) struct AuditStream {
+    pub(crate) database: Database,
+    pub(crate) sinks: Vec<Sink>,
+    /// The id of this instance, which holds leases.
+    pub(crate) instance_id: String,
+    pub(crate) metrics: Arc<SinkMetrics>,
+    pub(crate) pressure: Arc<StreamPressure>,
+}
+
+impl AuditStream {
+    /// Delivers events as they come; never returns.
+    pub(crate) async fn run(&self) {
+        let tasks = self.sinks.iter().map(|sink| {
+            SinkTask::new(sink, &self.database, &self.metrics, &self.instance_id).run()
+        });
+        join(join_all(tasks), self.watch()).await;
+    }
+
+    /// Ends the leases of this instance. Called at shutdown, after the deliveries.
+    pub(crate) async fn release(&self) {
+        let release = async {
+            let mut connection = self.database.connection().await?;
+            for sink in &self.sinks {
+                audit_sinks::release(&mut connection, &sink.name, &self.instance_id).await?;
+            }
+            connection.release();
+            Ok::<_, StorageError>(())
+        };
+        if let Err(error) = release.await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "failed to release the audit sinks; another instance takes over within seconds"
+            );
+        }
+    }
+
+    async fn watch(&self) {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            if let Err(error) = self.look(clock::now()).await {
+                tracing::debug!(%error, "cannot read how far the audit sinks are; trying again");
+            }
+        }
+    }
+
+    /// Adds sinks that are new, and notes how far each one lags.
+    async fn look(&self, now: OffsetDateTime) -> Result<(), StorageError> {
+        let mut connection = self.database.connection().await?;
+        let range = audit_stream::find_range(&mut connection).await?;
+        let (first, end) = range.unwrap_or((1, 0));
+        let stored = audit_sinks::list(&mut connection).await?;
+        let mut worst = ("", 0);
+        for Sink { name, .. } in &self.sinks {
+            let Some(progress) = find(&stored, name) else {
+                // It gets every event, and those until now do not count as undelivered.
+                let progress = SinkProgress { position: first.saturating_sub(1), reached: end };
+                audit_sinks::add(&mut connection, name, progress).await?;
+                continue;
+            };
+            let backlog = progress.backlog(end);
+            let oldest = match backlog {
+                0 => None,
+                _ => audit_stream::find_time_after(&mut connection, progress.position).await?,
+            };
+            let age = oldest.map_or(0, |oldest| (now - oldest).whole_seconds().max(0));
+            self.metrics.set_backlog(name, backlog, age);
+            let undelivered = progress.undelivered(end);
+            if undelivered >= worst.1 {
+                worst = (name, undelivered);
+            }
+        }
+        connection.release();
+        self.pressure.set_undelivered(worst.0, worst.1);
+        self.metrics.set_full(self.pressure.is_full());
+        Ok(())
+    }
+}
+
+fn find(stored: &[StoredSink], name: &str) -> Option<SinkProgress> {
+    stored.iter().find(|sink| sink.name == name).map(|sink| sink.progress)
+}

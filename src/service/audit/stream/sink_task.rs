@@ -1,0 +1,248 @@
+//! Delivers the stream to one sink.
+//!
+//! The position of the sink advances after it has taken events, so that it gets each one at least
+//! once. After a crash, or when another instance takes over, it gets some again. What it gets for the
+//! first time is always in the order of the stream.
+
+use std::time::{Duration, Instant};
+
+use super::metrics::SinkMetrics;
+use crate::{
+    audit_sinks::{Sink, SinkError},
+    clock,
+    domain::audit_stream::{START, StreamedEvent, before_gap},
+    storage::{Database, StorageError, audit_sinks, audit_stream},
+};
+
+/// How long another instance waits when the one that delivers is gone, in seconds.
+const LEASE_SECONDS: i64 = 3;
+
+/// How often the lease is prolonged.
+const RENEWAL: Duration = Duration::from_secs(1);
+
+/// The time between two looks for new events.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The time between two looks at transactions that may still add earlier events.
+const GAP_LOOK: Duration = Duration::from_millis(20);
+
+/// The time from a failed delivery to the next one, in seconds; the last one for all others.
+const PAUSES: [u64; 5] = [1, 2, 5, 10, 30];
+
+/// A delivery failed.
+#[derive(Debug, thiserror::Error)]
+enum DeliveryError {
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl DeliveryError {
+    /// The time after which the sink wants the next delivery.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Sink(error) => error.retry_after(),
+            Self::Storage(_) => None,
+        }
+    }
+}
+
+/// What one look did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Delivered,
+    /// There is nothing new, or another instance delivers.
+    Nothing,
+    /// A transaction may still add earlier events.
+    AtGap,
+}
+
+/// The lease of the sink.
+struct Lease {
+    /// The position of the last event that the sink has.
+    position: i64,
+    renewed_at: Instant,
+}
+
+/// A gap, and the transactions that may fill it.
+struct Gap {
+    /// The highest position that was visible when the transactions were listed.
+    until: i64,
+    writers: Vec<String>,
+}
+
+/// Delivers the stream to one sink.
+pub(super) struct SinkTask<'stream> {
+    pub(super) sink: &'stream Sink,
+    pub(super) database: &'stream Database,
+    pub(super) metrics: &'stream SinkMetrics,
+    /// The id of this instance.
+    pub(super) holder: &'stream str,
+    lease: Option<Lease>,
+    /// Up to here, no transaction will add events.
+    settled: i64,
+    gap: Option<Gap>,
+}
+
+impl<'stream> SinkTask<'stream> {
+    /// A task that has not begun.
+    pub(super) fn new(
+        sink: &'stream Sink,
+        database: &'stream Database,
+        metrics: &'stream SinkMetrics,
+        holder: &'stream str,
+    ) -> Self {
+        Self { sink, database, metrics, holder, lease: None, settled: START, gap: None }
+    }
+
+    /// Delivers events as they come; never returns.
+    pub(super) async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            let pause = match self.deliver_next().await {
+                Ok(progress) => {
+                    if progress == Progress::Delivered && failures > 0 {
+                        tracing::info!(sink = self.sink.name, "the audit sink takes events again");
+                    }
+                    if progress == Progress::Delivered {
+                        failures = 0;
+                    }
+                    match progress {
+                        Progress::Delivered => continue,
+                        Progress::Nothing => LOOK,
+                        Progress::AtGap => GAP_LOOK,
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.report(&error);
+                    pause_after(failures).max(error.retry_after().unwrap_or_default())
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn report(&mut self, error: &DeliveryError) {
+        // Another instance may reach the sink. After a failover, positions may be taken again.
+        (self.lease, self.settled, self.gap) = (None, START, None);
+        let reason = match error {
+            DeliveryError::Sink(error) => error.reason(),
+            DeliveryError::Storage(_) => "database",
+        };
+        self.metrics.record_failure(&self.sink.name, reason);
+        tracing::warn!(
+            sink = self.sink.name,
+            error = error as &dyn std::error::Error,
+            "failed to deliver audit events; retrying later"
+        );
+    }
+
+    async fn deliver_next(&mut self) -> Result<Progress, DeliveryError> {
+        let Some(position) = self.leased_position().await? else { return Ok(Progress::Nothing) };
+        let limit = i64::try_from(self.sink.batch()).unwrap_or(i64::MAX);
+        let mut connection = self.database.connection().await?;
+        let events = audit_stream::list_after(&mut connection, position, limit).await?;
+        connection.release();
+        let end = events.last().map(|event| event.position);
+        let (complete, has_gap) = before_gap(events, position, self.settled);
+        match (complete.last(), end) {
+            (Some(last), _) => {
+                let to = last.position;
+                self.deliver(&complete, position, to).await
+            }
+            (None, Some(end)) if has_gap => {
+                self.settle(end).await?;
+                Ok(Progress::AtGap)
+            }
+            (None, _) => Ok(Progress::Nothing),
+        }
+    }
+
+    /// The position of the sink, if this instance has its lease.
+    async fn leased_position(&mut self) -> Result<Option<i64>, StorageError> {
+        if let Some(lease) = &self.lease
+            && lease.renewed_at.elapsed() < RENEWAL
+        {
+            return Ok(Some(lease.position));
+        }
+        let renewed_at = Instant::now();
+        let mut connection = self.database.connection().await?;
+        let leased =
+            audit_sinks::lease(&mut connection, &self.sink.name, self.holder, LEASE_SECONDS)
+                .await?;
+        connection.release();
+        self.lease = leased.map(|progress| Lease { position: progress.position, renewed_at });
+        Ok(leased.map(|progress| progress.position))
+    }
+
+    /// Hands events over, prolonging the lease meanwhile, and advances the sink.
+    async fn deliver(
+        &mut self,
+        events: &[StreamedEvent],
+        from: i64,
+        to: i64,
+    ) -> Result<Progress, DeliveryError> {
+        let delivery = self.sink.deliver(events, clock::now());
+        tokio::pin!(delivery);
+        loop {
+            tokio::select! {
+                delivered = &mut delivery => break delivered?,
+                () = tokio::time::sleep(RENEWAL) => {
+                    self.lease = None;
+                    if self.leased_position().await? != Some(from) {
+                        return Ok(Progress::Nothing);
+                    }
+                }
+            }
+        }
+        let mut connection = self.database.connection().await?;
+        let name = &self.sink.name;
+        let is_advanced =
+            audit_sinks::advance(&mut connection, name, self.holder, from, to).await?;
+        connection.release();
+        let count = u64::try_from(events.len()).unwrap_or_default();
+        self.metrics.record_delivered(name, count);
+        match &mut self.lease {
+            Some(lease) if is_advanced => lease.position = to,
+            lease => *lease = None,
+        }
+        if to >= self.settled {
+            self.settled = START;
+        }
+        Ok(Progress::Delivered)
+    }
+
+    /// Looks at the transactions that may fill the gap before the next event. When all have ended, the
+    /// events up to `end` are settled: a transaction that fills a gap before a visible event took its
+    /// position before that event did, and locked the table before that.
+    async fn settle(&mut self, end: i64) -> Result<(), StorageError> {
+        let mut connection = self.database.connection().await?;
+        let running = audit_stream::list_writers(&mut connection).await?;
+        connection.release();
+        let gap = self.gap.get_or_insert_with(|| Gap { until: end, writers: running.clone() });
+        gap.writers.retain(|writer| running.contains(writer));
+        if gap.writers.is_empty() {
+            self.settled = gap.until;
+            self.gap = None;
+        }
+        Ok(())
+    }
+}
+
+fn pause_after(failures: usize) -> Duration {
+    let seconds = PAUSES.get(failures.saturating_sub(1)).or(PAUSES.last());
+    Duration::from_secs(seconds.copied().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_half_a_minute() {
+        let pauses: Vec<_> = (1..=7).map(|failures| pause_after(failures).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 5, 10, 30, 30, 30]);
+    }
+}

@@ -1,0 +1,97 @@
+//! Builds the sinks of the audit stream from the settings, and checks these.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{activity::Recording, error::StartError, parts::Parts};
+use crate::{
+    audit_sinks::{
+        FileOptions, FileSink, Sink, SinkError, SinkTarget, WebhookOptions, WebhookSink,
+    },
+    clock,
+    configuration::{Problem, Problems, Settings, SinkSettings},
+    service::audit::stream::{
+        delivery::AuditStream,
+        metrics::SinkMetrics,
+        pressure::{StreamPressure, WhenFull},
+    },
+    telemetry::error_chain,
+};
+
+const SETTING: &str = "audit.sinks";
+
+/// What requests and the deliveries share.
+pub(super) struct StreamState {
+    pub(super) metrics: Arc<SinkMetrics>,
+    pub(super) pressure: Arc<StreamPressure>,
+}
+
+/// Builds the sinks and their delivery. It opens files and connections on demand.
+///
+/// # Errors
+/// When a file of the settings cannot be used.
+pub(super) fn open_stream(
+    parts: &Parts,
+    settings: &Settings,
+    recording: &Recording,
+) -> Result<(StreamState, AuditStream), StartError> {
+    let metrics = Arc::<SinkMetrics>::default();
+    let audit = &settings.audit_stream;
+    let when_full = if audit.refuses_when_full { WhenFull::Refuse } else { WhenFull::Continue };
+    let pressure = Arc::new(StreamPressure::new(audit.maximum_undelivered, when_full));
+    let mut sinks = Vec::new();
+    for sink in &audit.sinks {
+        let failed = |problem| StartError::Setting(Problems(vec![problem]).to_string());
+        sinks.push(build(sink).map_err(|error| failed(problem(sink, &error)))?);
+        metrics.add(sink.name());
+    }
+    let stream = AuditStream {
+        database: parts.database(),
+        sinks,
+        instance_id: recording.instance_id().to_owned(),
+        metrics: Arc::clone(&metrics),
+        pressure: Arc::clone(&pressure),
+    };
+    Ok((StreamState { metrics, pressure }, stream))
+}
+
+fn build(settings: &SinkSettings) -> Result<Sink, SinkError> {
+    let target = match settings {
+        SinkSettings::File { file, rotate_bytes, keep_files, .. } => {
+            let (rotate_bytes, keep_files) = (*rotate_bytes, *keep_files);
+            SinkTarget::File(FileSink::new(FileOptions {
+                path: file.clone(),
+                rotate_bytes,
+                keep_files,
+            }))
+        }
+        SinkSettings::Webhook { name, url, key_file, ca_file, timeout_seconds } => {
+            SinkTarget::Webhook(WebhookSink::new(WebhookOptions {
+                sink: name.clone(),
+                url: url.parse().map_err(|_| SinkError::InvalidUrl)?,
+                key_file: key_file.clone(),
+                ca_file: ca_file.clone(),
+                timeout: Duration::from_secs((*timeout_seconds).into()),
+            })?)
+        }
+    };
+    Ok(Sink { name: settings.name().to_owned(), target })
+}
+
+fn problem(settings: &SinkSettings, error: &SinkError) -> Problem {
+    Problem::new(SETTING, format!("{}: {}", settings.name(), error_chain(error)))
+}
+
+/// Problems of the files that the sinks need. Does not connect.
+pub(super) fn problems_of_sinks(settings: &Settings) -> Vec<Problem> {
+    let sinks = settings.audit_stream.sinks.iter();
+    sinks.filter_map(|sink| Some(problem(sink, &build(sink).err()?))).collect()
+}
+
+/// Asks a sink whether it would take events, without sending one.
+///
+/// # Errors
+/// The problem, as a text for the operator.
+pub(crate) async fn check_sink(settings: &SinkSettings) -> Result<(), String> {
+    let checked = async { build(settings)?.check(clock::now()).await };
+    checked.await.map_err(|error: SinkError| error_chain(&error))
+}

@@ -1,0 +1,112 @@
+//! `audit verify --events`: verifies a copy of the stream.
+
+use std::fs;
+
+use sqlx::PgPool;
+
+use super::{Archive, reactivate, wait_for_all};
+use crate::support::{CommandOutput, PLAIN, TestApp};
+
+struct StreamCopy {
+    app: TestApp,
+    archive: Archive,
+    lines: Vec<String>,
+}
+
+impl StreamCopy {
+    async fn new(pool: PgPool) -> Self {
+        let archive = Archive::new();
+        let app = TestApp::spawn_with(pool, &[], &archive.settings()).await;
+        for value in ["one", "two", "three"] {
+            app.save(&app.administrator(), PLAIN.0, "", value).await.assert_saved();
+        }
+        wait_for_all(&app, || archive.events()).await;
+        let text = fs::read_to_string(&archive.path).unwrap();
+        reactivate(&app).await;
+        let lines = text.lines().map(str::to_owned).collect();
+        Self { app, archive, lines }
+    }
+
+    fn verify(&self, lines: &[String]) -> CommandOutput {
+        let file = self.archive.folder.path().join("copy.jsonl");
+        fs::write(&file, lines.join("\n")).unwrap();
+        self.app.command(&["audit", "verify", "--events", file.to_str().unwrap()], "")
+    }
+
+    /// The place of the event of the plain user with a sequence.
+    fn index(&self, sequence: i64) -> usize {
+        let text = format!("\"user_id\":{},\"sequence\":{sequence},", PLAIN.0);
+        self.lines.iter().position(|line| line.contains(&text)).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_found(&self, lines: &[String], text: &str) {
+        let output = self.verify(lines);
+        assert_eq!(output.code, 1, "{output:?}");
+        let all = format!("{}{}", output.stdout, output.stderr);
+        assert!(all.contains(text), "{text}: {output:?}");
+    }
+}
+
+#[sqlx::test]
+async fn an_unchanged_copy_verifies_also_with_repetitions_and_headers(pool: PgPool) {
+    let copy = StreamCopy::new(pool).await;
+    let output = copy.verify(&copy.lines);
+    assert!(output.stderr.contains("the copy has 11 events of 3 chains"), "{output:?}");
+    output.assert_success();
+    copy.verify(&[copy.lines.clone(), copy.lines.clone()].concat()).assert_success();
+    // A copy may begin later.
+    copy.verify(&copy.lines[copy.index(4)..]).assert_success();
+    let syslog = |line: &String| format!("<110>1 2026-11-29T10:00:00Z host app - - - {line}");
+    copy.verify(&copy.lines.iter().map(syslog).collect::<Vec<_>>()).assert_success();
+}
+
+#[sqlx::test]
+async fn every_change_of_a_copy_is_found(pool: PgPool) {
+    let copy = StreamCopy::new(pool).await;
+    let edit = |sequence: i64, from: &str, to: &str| {
+        let mut lines = copy.lines.clone();
+        let line = &mut lines[copy.index(sequence)];
+        assert!(line.contains(from), "{line}");
+        *line = line.replace(from, to);
+        lines
+    };
+    for (from, to) in [
+        ("\"actor_user_id\":1", "\"actor_user_id\":2"),
+        ("credential_saved", "credential_deleted"),
+        ("\"scheme\":\"basic\"", "\"scheme\":\"bearer\""),
+        ("127.0.0.1", "127.0.0.2"),
+        ("\"reason\":null", "\"reason\":\"forged\""),
+        ("\"session_epoch\":3", "\"session_epoch\":4"),
+    ] {
+        copy.assert_found(&edit(4, from, to), "event 4 or its predecessor was changed");
+    }
+    let mut missing = copy.lines.clone();
+    missing.remove(copy.index(4));
+    copy.assert_found(&missing, "event 4 is missing");
+    let mut swapped = copy.lines.clone();
+    swapped.swap(copy.index(4), copy.index(5));
+    copy.assert_found(&swapped, "event 4 is missing");
+    copy.assert_found(&edit(4, "{", ""), "1 lines of the copy are no events");
+    copy.assert_found(&edit(4, "\"key_id\":\"", "\"key_id\":\"x"), "which is not in the keyring");
+    copy.assert_found(&["nothing".to_owned()], "no events found in the file");
+    let missing = copy.archive.folder.path().join("missing");
+    let arguments = ["audit", "verify", "--events", missing.to_str().unwrap()];
+    copy.app.command(&arguments, "").assert_error("cannot read");
+}
+
+#[sqlx::test]
+async fn a_database_that_was_rolled_back_is_found(pool: PgPool) {
+    let copy = StreamCopy::new(pool).await;
+    // As an older backup: the last save of the plain user has not happened, and its chain is intact.
+    sqlx::raw_sql(
+        "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 5;
+         UPDATE users SET audit_sequence = 4, session_epoch = 3,
+                audit_mac = (SELECT mac FROM audit_events WHERE user_id = 278 AND sequence = 4)
+         WHERE user_id = 278",
+    )
+    .execute(&copy.app.pool)
+    .await
+    .unwrap();
+    copy.assert_found(&copy.lines, "event 5 of an anchor is missing: the user was rolled back");
+}
