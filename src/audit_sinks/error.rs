@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use reqwest::StatusCode;
+use tokio_rustls::rustls;
 
 use crate::security::secret_file::SecretFileError;
 
@@ -29,6 +30,30 @@ pub(crate) enum SinkError {
     Unreadable(PathBuf, #[source] io::Error),
     #[error("{0} contains no valid certificate; it must be PEM (-----BEGIN CERTIFICATE-----)")]
     NoCertificate(PathBuf),
+    #[error("address must be a host and a port, such as siem.example.com:6514")]
+    InvalidAddress,
+    #[error("{0} contains no private key; it must be PEM (-----BEGIN PRIVATE KEY-----)")]
+    NoPrivateKey(PathBuf),
+    #[error("{0} is not the key of certificate_file; use the files of one certificate")]
+    KeyMismatch(PathBuf),
+    #[error(
+        "the operating system has no certificate authorities; install the package ca-certificates, or \
+         set ca_file"
+    )]
+    NoAuthorities,
+    #[error("cannot initialize TLS")]
+    Tls(#[source] rustls::Error),
+    #[error("cannot connect to {host}; check that it runs, and address")]
+    Unreachable { host: String, source: io::Error },
+    #[error(
+        "TLS with {host} failed; check its certificate, ca_file, and that it expects TLS on this port"
+    )]
+    Handshake { host: String, source: io::Error },
+    #[error(
+        "{host} did not confirm that it read the events; check its log, and whether it requires a \
+         certificate (certificate_file)"
+    )]
+    Unconfirmed { host: String, source: io::Error },
     #[error("cannot initialize TLS")]
     Client(#[source] reqwest::Error),
     #[error("cannot reach {host}; check that it runs, url, and ca_file")]
@@ -60,8 +85,16 @@ impl SinkError {
             Self::Unwritable(..) | Self::Locked(_) => "unwritable",
             Self::Key(_) | Self::InvalidKey(_) => "key_unavailable",
             Self::InvalidUrl
+            | Self::InvalidAddress
             | Self::Unreadable(..)
             | Self::NoCertificate(_)
+            | Self::NoPrivateKey(_)
+            | Self::KeyMismatch(_)
+            | Self::NoAuthorities
+            | Self::Tls(_)
+            | Self::Unreachable { .. }
+            | Self::Handshake { .. }
+            | Self::Unconfirmed { .. }
             | Self::Client(_)
             | Self::Unanswered { .. } => "unreachable",
             Self::TimedOut { .. } => "timed_out",

@@ -5,12 +5,17 @@ mod error;
 mod event_text;
 mod file_sink;
 mod rotation;
+mod syslog;
+mod syslog_message;
+mod tls;
 mod webhook;
 
 pub(crate) use self::{
     error::SinkError,
     event_text::parse_event,
     file_sink::{FileOptions, FileSink},
+    syslog::{SyslogOptions, SyslogSink, split_address},
+    syslog_message::{SyslogFormat, host_name},
     webhook::{WebhookOptions, WebhookSink},
 };
 use time::OffsetDateTime;
@@ -28,13 +33,14 @@ pub(crate) struct Sink {
 pub(crate) enum SinkTarget {
     File(FileSink),
     Webhook(WebhookSink),
+    Syslog(SyslogSink),
 }
 
 impl Sink {
     /// The maximum number of events of a delivery.
     pub(crate) fn batch(&self) -> usize {
         match &self.target {
-            SinkTarget::File(_) => 500,
+            SinkTarget::File(_) | SinkTarget::Syslog(_) => 500,
             SinkTarget::Webhook(_) => 100,
         }
     }
@@ -51,6 +57,7 @@ impl Sink {
         match &self.target {
             SinkTarget::File(file) => file.append(events).await,
             SinkTarget::Webhook(webhook) => webhook.send(events, now).await,
+            SinkTarget::Syslog(syslog) => syslog.send(events).await,
         }
     }
 
@@ -62,6 +69,7 @@ impl Sink {
         match &self.target {
             SinkTarget::File(file) => file.check().await,
             SinkTarget::Webhook(webhook) => webhook.check(now).await,
+            SinkTarget::Syslog(syslog) => syslog.check().await,
         }
     }
 }

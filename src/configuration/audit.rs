@@ -50,6 +50,27 @@ pub(crate) enum SinkSettings {
         #[serde(default = "default_timeout_seconds")]
         timeout_seconds: u32,
     },
+    /// A syslog server with TLS.
+    Syslog {
+        name: String,
+        address: String,
+        #[serde(default)]
+        format: SyslogSetting,
+        ca_file: Option<PathBuf>,
+        certificate_file: Option<PathBuf>,
+        key_file: Option<PathBuf>,
+        #[serde(default = "default_timeout_seconds")]
+        timeout_seconds: u32,
+    },
+}
+
+/// The format of syslog messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SyslogSetting {
+    #[default]
+    Json,
+    Cef,
 }
 
 fn default_rotate_bytes() -> u64 {
@@ -93,7 +114,9 @@ impl SinkSettings {
     /// The name.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::File { name, .. } | Self::Webhook { name, .. } => name,
+            Self::File { name, .. } | Self::Webhook { name, .. } | Self::Syslog { name, .. } => {
+                name
+            }
         }
     }
 
@@ -101,7 +124,7 @@ impl SinkSettings {
     fn file(&self) -> Option<&Path> {
         match self {
             Self::File { file, .. } => Some(file),
-            Self::Webhook { .. } => None,
+            Self::Webhook { .. } | Self::Syslog { .. } => None,
         }
     }
 
@@ -131,9 +154,15 @@ impl SinkSettings {
                 } else if parsed.is_some_and(|url| url.scheme() == "http") && ca_file.is_some() {
                     reasons.push("ca_file has no effect without TLS; remove it");
                 }
-                if !TIMEOUTS.contains(timeout_seconds) {
-                    reasons.push("timeout_seconds must be between 1 and 60");
+                reasons.extend(timeout_problem(*timeout_seconds));
+                reasons
+            }
+            Self::Syslog { certificate_file, key_file, timeout_seconds, .. } => {
+                let mut reasons = Vec::new();
+                if certificate_file.is_some() != key_file.is_some() {
+                    reasons.push("certificate_file and key_file must be set together");
                 }
+                reasons.extend(timeout_problem(*timeout_seconds));
                 reasons
             }
         }
@@ -166,6 +195,10 @@ fn sink_problems(sinks: &[SinkSettings]) -> Vec<String> {
         }
     }
     problems
+}
+
+fn timeout_problem(seconds: u32) -> Option<&'static str> {
+    (!TIMEOUTS.contains(&seconds)).then_some("timeout_seconds must be between 1 and 60")
 }
 
 /// True for a URL that nobody can read or change requests to. The log may show it.

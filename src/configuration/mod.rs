@@ -34,7 +34,7 @@ mod validation;
 mod verification;
 
 pub(crate) use self::{
-    audit::SinkSettings,
+    audit::{SinkSettings, SyslogSetting},
     connections::ConnectionSettings,
     descriptions::{SettingDescription, describe_settings},
     directory::{DirectoryEncryption, DirectorySettings},

@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rustix::system::uname;
+
 use super::{activity::Recording, error::StartError, parts::Parts};
 use crate::{
     audit_sinks::{
-        FileOptions, FileSink, Sink, SinkError, SinkTarget, WebhookOptions, WebhookSink,
+        FileOptions, FileSink, Sink, SinkError, SinkTarget, SyslogFormat, SyslogOptions,
+        SyslogSink, WebhookOptions, WebhookSink, host_name, split_address,
     },
     clock,
-    configuration::{Problem, Problems, Settings, SinkSettings},
+    configuration::{Problem, Problems, Settings, SinkSettings, SyslogSetting},
     service::audit::stream::{
         delivery::AuditStream,
         metrics::SinkMetrics,
@@ -71,6 +74,29 @@ fn build(settings: &SinkSettings) -> Result<Sink, SinkError> {
                 key_file: key_file.clone(),
                 ca_file: ca_file.clone(),
                 timeout: Duration::from_secs((*timeout_seconds).into()),
+            })?)
+        }
+        SinkSettings::Syslog {
+            address,
+            format,
+            ca_file,
+            certificate_file,
+            key_file,
+            timeout_seconds,
+            ..
+        } => {
+            let (host, port) = split_address(address)?;
+            SinkTarget::Syslog(SyslogSink::new(SyslogOptions {
+                host,
+                port,
+                ca_file: ca_file.clone(),
+                client: certificate_file.clone().zip(key_file.clone()),
+                format: match format {
+                    SyslogSetting::Json => SyslogFormat::Json,
+                    SyslogSetting::Cef => SyslogFormat::Cef,
+                },
+                timeout: Duration::from_secs((*timeout_seconds).into()),
+                client_host: host_name(&uname().nodename().to_string_lossy()),
             })?)
         }
     };

@@ -9,6 +9,7 @@ mod instances;
 mod kills;
 mod pressure;
 mod settings;
+mod syslog;
 mod upgrades;
 mod webhooks;
 

@@ -28,6 +28,7 @@ mod ports;
 mod private_server;
 mod raw_directory;
 mod reloading;
+mod rsyslog;
 mod server;
 mod slapd;
 mod soft_hsm;
@@ -57,6 +58,7 @@ pub(crate) use self::{
         BIND, EXTENDED, RawDirectory, SEARCH, done, element, entry, message, page_done, result,
     },
     reloading::{Reloading, SETTINGS_REFUSED, SETTINGS_RELOADED},
+    rsyslog::Rsyslog,
     server::{Server, started},
     slapd::{BIND_PASSWORD, Slapd},
     soft_hsm::{PIN, SoftHsm},
