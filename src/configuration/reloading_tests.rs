@@ -80,6 +80,8 @@ const OTHERS: [(&str, &str); 27] = [
         "authentication.issuers",
         "[{issuer = 'i', audience = 'a', jwks_file = '/k', credential_type = 'ActiveDirectory'}]",
     ),
+    ("audit.sinks", "[{name = 'a', type = 'file', file = '/a'}]"),
+    ("audit.when_full", "'refuse'"),
     ("credentials.additional_types", "[{name = 'Pin', kind = 'secret'}]"),
     ("directory.url", "'ldaps://b.example'"),
     ("directory.start_tls", "false"),

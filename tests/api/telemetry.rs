@@ -332,13 +332,7 @@ async fn what_a_collector_refuses_is_counted_and_later_batches_are_sent(pool: Pg
     let instance = Instance::start(&app, &[(URL, &front.url())]);
     get(&instance, &app.plain(), &[]).await.assert_status(200);
     let refused = dropped("traces", "refused");
-    for _ in 0..100 {
-        if instance.metric(&refused).await > Some(0.0) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(instance.metric(&refused).await > Some(0.0));
+    instance.wait_for_more(&refused, 0.0).await;
     front.set_reply(FrontReply::Forward(collector.url()));
     let header = traceparent(TRACE, true);
     get(&instance, &app.plain(), &[("traceparent", &header)]).await.assert_status(200);

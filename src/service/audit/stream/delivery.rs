@@ -27,8 +27,11 @@ pub(crate) struct AuditStream {
 }
 
 impl AuditStream {
-    /// Delivers events as they come; never returns.
+    /// Delivers events as they come; returns only without sinks.
     pub(crate) async fn run(&self) {
+        if self.sinks.is_empty() {
+            return;
+        }
         let tasks = self.sinks.iter().map(|sink| {
             SinkTask::new(sink, &self.database, &self.metrics, &self.instance_id).run()
         });
@@ -37,6 +40,9 @@ impl AuditStream {
 
     /// Ends the leases of this instance. Called at shutdown, after the deliveries.
     pub(crate) async fn release(&self) {
+        if self.sinks.is_empty() {
+            return;
+        }
         let release = async {
             let mut connection = self.database.connection().await?;
             for sink in &self.sinks {
