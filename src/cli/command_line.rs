@@ -151,7 +151,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let result = runtime.block_on(async {
         match command {
             Command::Dev(arguments) => Box::pin(development::run(arguments)).await,
-            Command::Serve => serve::run().await,
+            Command::Serve => Box::pin(serve::run()).await,
             Command::Init(arguments) => Box::pin(init::run(arguments)).await,
             Command::Calibrate(arguments) => calibrate::run(&arguments, format).await,
             Command::Migrate(arguments) => migrate::run(&arguments).await,

@@ -65,7 +65,7 @@ otlp_headers_file = "/a-headers"
 "#;
 
 /// Another value of the settings that are neither numbers, switches nor plain texts, in TOML.
-const OTHERS: [(&str, &str); 27] = [
+const OTHERS: [(&str, &str); 29] = [
     ("http.listen", "'127.0.0.1:9'"),
     ("operations.listen", "'127.0.0.1:9'"),
     ("http.public_url", "'https://b.example'"),
