@@ -103,8 +103,9 @@ where
         let mut fields = Fields::default();
         let spans = context.event_scope(event).into_iter().flat_map(Scope::from_root);
         for span in spans {
-            fields.set(SPAN.into(), span.name().into());
+            // The log has no other spans.
             if let Some(of_span) = span.extensions().get::<Fields>() {
+                fields.set(SPAN.into(), span.name().into());
                 for (name, value) in &of_span.named {
                     fields.set(name.clone(), value.clone());
                 }

@@ -5,6 +5,7 @@ mod error_chain;
 pub(crate) mod export;
 pub(crate) mod log_fields;
 mod log_records;
+mod selected;
 mod traces;
 
 use std::{
@@ -17,13 +18,19 @@ use std::{
 use tokio::task::JoinError;
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+    Layer, Registry,
+    filter::Targets,
+    fmt,
+    layer::{Layered, SubscriberExt},
+    reload,
+    util::SubscriberInitExt,
 };
 
 pub(crate) use self::error_chain::error_chain;
 use self::{
     export::{CollectorError, Export, ExportOptions, LogExport, Queues},
     log_records::{JsonLines, LogRecords},
+    selected::{Selected, SharedFilter},
     traces::Traces,
 };
 use crate::{
@@ -43,7 +50,10 @@ pub(crate) enum StartLogError {
     Export(#[from] CollectorError),
 }
 
-type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+/// The registry behind the filter of the whole process.
+type Base = Layered<reload::Layer<Targets, Registry>, Registry>;
+
+type BoxedLayer = Box<dyn Layer<Base> + Send + Sync>;
 
 /// Starts logging to stderr, and exporting with these options; `None` exports nothing. A second call
 /// has no effect.
@@ -61,29 +71,36 @@ pub(crate) fn start(
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let mut running = RunningFilter { parts: Vec::new(), current: Mutex::new(filter.clone()) };
+    let has_traces = options.is_some();
+    let (base, handle) = reload::Layer::new(of_process(&filter, has_traces));
+    let current = Mutex::new(filter.clone());
+    let mut running = RunningFilter { handle, has_traces, parts: Vec::new(), current };
     let mut layers: Vec<BoxedLayer> = Vec::new();
     let ratio = options.as_ref().map_or(0.0, |options| options.sample_ratio);
     let (export, queues) = options.map(Export::start).transpose()?.unzip();
     let mut logs = None;
     if let Some(Queues { spans, logs: of_logs }) = queues {
-        layers.push(Traces::new(spans, ratio).with_filter(traces::filter()).boxed());
+        layers.push(Traces::new(spans, ratio).boxed());
         logs = Some(LogExport::new(of_logs));
     }
     if is_text {
-        let text = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
-        layers.push(text.with_filter(running.part(log_filter::without_anchors, &filter)).boxed());
+        let layer = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
+        let part = running.part(log_filter::without_anchors, &filter);
+        layers.push(Selected { layer, filter: part }.boxed());
         // `audit verify --anchors` parses anchors from JSON.
-        layers.push(LogRecords(JsonLines).with_filter(log_filter::only_anchors()).boxed());
-        layers.push(RecentEvents.with_filter(LevelFilter::WARN).boxed());
+        let anchors = SharedFilter::new(log_filter::only_anchors());
+        layers.push(Selected { layer: LogRecords(JsonLines), filter: anchors }.boxed());
         if let Some(logs) = logs {
-            layers.push(LogRecords(logs).with_filter(running.part(unchanged, &filter)).boxed());
+            let part = running.part(unchanged, &filter);
+            layers.push(Selected { layer: LogRecords(logs), filter: part }.boxed());
         }
     } else {
-        let json = LogRecords((JsonLines, logs)).and_then(RecentEvents);
-        layers.push(json.with_filter(running.part(unchanged, &filter)).boxed());
+        let part = running.part(unchanged, &filter);
+        layers.push(Selected { layer: LogRecords((JsonLines, logs)), filter: part }.boxed());
     }
-    if tracing_subscriber::registry().with(layers).try_init().is_err() {
+    let part = running.part(unchanged, &filter);
+    layers.push(Selected { layer: RecentEvents, filter: part }.boxed());
+    if tracing_subscriber::registry().with(base).with(layers).try_init().is_err() {
         tracing::debug!("logging was already started");
         return Ok(None);
     }
@@ -98,22 +115,30 @@ static FILTER: OnceLock<RunningFilter> = OnceLock::new();
 type ForLayer = fn(Targets) -> Targets;
 
 struct RunningFilter {
+    handle: reload::Handle<Targets, Registry>,
+    /// True when traces are exported.
+    has_traces: bool,
     /// The filters of the layers.
-    parts: Vec<(ForLayer, reload::Handle<Targets, Registry>)>,
+    parts: Vec<(ForLayer, SharedFilter)>,
     current: Mutex<Targets>,
 }
 
 impl RunningFilter {
     /// A filter for another layer.
-    fn part(&mut self, for_layer: ForLayer, filter: &Targets) -> reload::Layer<Targets, Registry> {
-        let (part, handle) = reload::Layer::new(for_layer(filter.clone()));
-        self.parts.push((for_layer, handle));
+    fn part(&mut self, for_layer: ForLayer, filter: &Targets) -> SharedFilter {
+        let part = SharedFilter::new(for_layer(filter.clone()));
+        self.parts.push((for_layer, part.clone()));
         part
     }
 
     fn current(&self) -> Targets {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The filter of the whole process: what the log has, and what traces are made of.
+fn of_process(log: &Targets, has_traces: bool) -> Targets {
+    if has_traces { traces::with_traces(log) } else { log.clone() }
 }
 
 fn unchanged(filter: Targets) -> Targets {
@@ -123,9 +148,10 @@ fn unchanged(filter: Targets) -> Targets {
 /// Replaces the filter of the log. Without effect before [`start`].
 pub(crate) fn replace_filter(filter: Targets) {
     let Some(running) = FILTER.get() else { return };
-    for (for_layer, handle) in &running.parts {
-        // Fails only after a panic of another thread that replaced the filter.
-        let _ = handle.reload(for_layer(filter.clone()));
+    // Fails only after a panic of another thread that replaced the filter.
+    let _ = running.handle.reload(of_process(&filter, running.has_traces));
+    for (for_layer, part) in &running.parts {
+        part.replace(for_layer(filter.clone()));
     }
     *running.current.lock().unwrap_or_else(PoisonError::into_inner) = filter;
 }

@@ -48,12 +48,20 @@ pub(super) struct Traces {
 }
 
 /// The spans and events that traces are made of.
-pub(super) fn filter() -> Targets {
-    Targets::new()
-        .with_target(REQUESTS, Level::INFO)
-        .with_target(TRACES, Level::INFO)
-        .with_target(STORAGE, Level::INFO)
-        .with_target(STATEMENTS, Level::DEBUG)
+const PARTS: [(&str, Level); 4] = [
+    (REQUESTS, Level::INFO),
+    (TRACES, Level::INFO),
+    (STORAGE, Level::INFO),
+    (STATEMENTS, Level::DEBUG),
+];
+
+/// The filter of the log, with what traces are made of.
+pub(super) fn with_traces(log: &Targets) -> Targets {
+    let more_verbose = [Level::TRACE, Level::DEBUG];
+    PARTS.into_iter().fold(log.clone(), |filter, (target, level)| {
+        let of_log = more_verbose.into_iter().find(|level| log.would_enable(target, level));
+        filter.with_target(target, level.max(of_log.unwrap_or(level)))
+    })
 }
 
 impl Traces {
@@ -281,6 +289,17 @@ mod tests {
         ] {
             assert_eq!(first_word(statement), word);
         }
+    }
+
+    #[test]
+    fn traces_never_make_the_log_less_verbose() {
+        let log = Targets::new().with_default(Level::ERROR).with_target(STORAGE, Level::TRACE);
+        let both = with_traces(&log);
+        assert!(both.would_enable(STORAGE, &Level::TRACE));
+        assert!(both.would_enable(REQUESTS, &Level::INFO));
+        assert!(!both.would_enable(REQUESTS, &Level::DEBUG));
+        assert!(both.would_enable(STATEMENTS, &Level::DEBUG));
+        assert!(!both.would_enable("another", &Level::WARN));
     }
 
     #[test]
