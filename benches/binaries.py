@@ -163,7 +163,9 @@ class Service:
     def hashes_per_second(self):
         self.log.seek(0)
         started = next(line for line in self.log if '"started"' in line)
-        return json.loads(started)["hashing.per_second"]
+        fields = json.loads(started)
+        # The second name is that of builds before the log had stable names.
+        return fields.get("keeper.hashing.per_second") or fields["hashing.per_second"]
 
     def memory_mib(self):
         with open(f"/proc/{self.process.pid}/status") as status:
