@@ -177,7 +177,7 @@ async fn rows(app: &TestApp, login_name: &str) -> String {
             || (to_jsonb(c) - '{user_id,sealed_hash,registered_at,updated_at}'::text[])::text
             FROM credentials c JOIN u USING (user_id)
         UNION ALL SELECT 'audit_events' || octet_length(e.mac)
-            || (to_jsonb(e) - '{user_id,mac,occurred_at,request_id}'::text[])::text
+            || (to_jsonb(e) - '{user_id,mac,occurred_at,request_id,position}'::text[])::text
             FROM audit_events e JOIN u USING (user_id)
         UNION ALL SELECT 'now' || (abs(extract(epoch FROM now() - created_at)) < 3600) FROM u
         ORDER BY 1";
