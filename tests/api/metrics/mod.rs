@@ -17,6 +17,18 @@ pub(crate) fn number(text: &str, name: &str) -> Option<u64> {
     Some(line.parse().unwrap_or_else(|_| panic!("{name} {line}")))
 }
 
+/// Changes a stored hash, as somebody does who can write to the database.
+pub(crate) async fn damage_row(app: &TestApp) {
+    sqlx::raw_sql(
+        "UPDATE credentials
+         SET sealed_hash = set_byte(sealed_hash, 60, get_byte(sealed_hash, 60) # 1)
+         WHERE user_id = 278",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+}
+
 /// The labels of each sample with that name, and its value as a whole number.
 fn labels_of(text: &str, name: &str) -> Vec<(BTreeMap<String, String>, u64)> {
     let samples = text.lines().filter_map(|line| line.strip_prefix(&format!("{name}{{")));

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::{labels_of, number};
+use super::{damage_row, labels_of, number};
 use crate::support::{ADMINISTRATOR, PLAIN, PRINCIPAL, PrivateServer, TestApp};
 
 fn seconds_since_1970() -> f64 {
@@ -96,6 +96,11 @@ async fn a_change_waits_for_its_anchor(pool: PgPool) {
     let waiting = app.metric("keeper_audit_oldest_waiting_seconds").await;
     assert!(waiting > 0.0 && waiting < 60.0, "{waiting}");
     app.wait_for_metric("keeper_audit_chains_waiting", 1.0).await;
+    // A user without credentials has a chain, too.
+    let body = json!({"AssociateId": 0, "Name": "newcomer", "UserType": "InternalAssociate"});
+    let path = "/api/v1/Agents/User/SaveUser";
+    app.post(path, &app.administrator(), &body).await.assert_status(200);
+    app.wait_for_metric("keeper_audit_chains_waiting", 2.0).await;
     app.reconfigure(&[("KEEPER__AUDIT__ANCHOR_SECONDS", "1")]).await;
     app.save(&app.administrator(), PLAIN.0, "", "yet another password").await.assert_saved();
     app.wait_for_metric("keeper_audit_chains_waiting", 0.0).await;
@@ -134,14 +139,7 @@ async fn a_damaged_row_counts_as_such_and_as_an_alarm(pool: PgPool) {
     let zero = ["damaged", "unknown_key", "invalid_hash"].map(|reason| (reason.to_owned(), 0));
     assert_eq!(failures().await, BTreeMap::from(zero.clone()));
     let alarms = app.metric("keeper_alarms_total").await;
-    sqlx::raw_sql(
-        "UPDATE credentials
-         SET sealed_hash = set_byte(sealed_hash, 60, get_byte(sealed_hash, 60) # 1)
-         WHERE user_id = 278",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    damage_row(&app).await;
     app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
     let mut expected = BTreeMap::from(zero);
     expected.insert("damaged".to_owned(), 1);

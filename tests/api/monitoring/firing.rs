@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{GUIDE, RULES, repository};
+use crate::metrics::damage_row;
 use crate::support::{Instance, PRINCIPAL, TestApp, free_port, wait_until, wait_until_listening};
 
 /// How long an alert may take to its receiver.
@@ -136,14 +137,7 @@ async fn a_damaged_row_reaches_the_receiver_of_alerts(pool: PgPool) {
         !query(prometheus, known).await["data"]["result"][0].is_null()
     })
     .await;
-    sqlx::raw_sql(
-        "UPDATE credentials
-         SET sealed_hash = set_byte(sealed_hash, 60, get_byte(sealed_hash, 60) # 1)
-         WHERE user_id = 278",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    damage_row(&app).await;
     instance.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
     let mut found = Vec::new();
     while !["KeeperUnsealFailures", "KeeperAlarm"]
