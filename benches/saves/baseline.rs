@@ -8,8 +8,8 @@ use std::{
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use argon2_kernel::{
-    avx2,
     initial_hash::{Cost, Inputs},
+    kernel, memory,
 };
 
 const MEMORY_KIB: u32 = 19_456;
@@ -63,7 +63,7 @@ fn measure_rate(hash: fn(&mut [Block]), round: Duration) -> f64 {
 }
 
 fn hash_until(hash: fn(&mut [Block]), start: Instant, round: Duration) -> f64 {
-    let mut memory = avx2::allocate(19_456).unwrap_or_else(|_| vec![Block::new(); 19_456]);
+    let mut memory = memory::allocate(19_456).unwrap_or_else(|_| vec![Block::new(); 19_456]);
     let mut hashes = 0.0;
     while start.elapsed() < round {
         hash(&mut memory);
@@ -83,7 +83,7 @@ fn hash_with_kernel(memory: &mut [Block]) {
     let inputs =
         Inputs { secret: b"value", salt: &SALT, additional_secret: &[], associated_data: &[] };
     let cost = Cost { memory_kib: MEMORY_KIB, iterations: ITERATIONS };
-    if avx2::argon2id(&inputs, cost, memory, &mut [0; 32]).is_none() {
+    if kernel::argon2id(&inputs, cost, memory, &mut [0; 32]).is_none() {
         hash_with_crate(memory);
     }
 }

@@ -15,8 +15,9 @@ use std::env;
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use argon2_kernel::avx2::{allocate, argon2id};
 use argon2_kernel::initial_hash::{Cost, Inputs, TAG_LENGTH};
+use argon2_kernel::kernel::argon2id;
+use argon2_kernel::memory::allocate;
 use rustix::time::{ClockId, clock_gettime};
 
 /// The memory of the default cost.

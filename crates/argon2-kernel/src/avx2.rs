@@ -1,392 +1,63 @@
-//! Argon2id with one lane on AVX2: the only module of the crate with `unsafe` code.
-//!
-//! The interface is safe for all arguments: AVX2 is detected before it is used, and blocks are
-//! selected with checked indexes. `unsafe` covers the call into AVX2 code, the vector loads and
-//! stores (of arrays of exactly that size) and `madvise`.
-//!
-//! It is faster than the `argon2` crate for these reasons. It never copies a block, and keeps the
-//! operands of both xors in registers. It permutes four rows together, which hides the latency of
-//! multiplications. It permutes two columns first, which complete the word that selects the next
-//! block, and prefetches that block before the current one is complete. It also prefetches the block
-//! after the next one, which it writes soon.
-//!
-//! The second half of argon2id selects blocks by secret data. This side channel is inherent (RFC
-//! 9106, section 7). There is no other branch on data.
-#![expect(unsafe_code, reason = "vector loads and stores, after detection of AVX2")]
+//! Vectors of AVX2.
+#![expect(unsafe_code, reason = "vector loads and stores")]
 
 use std::arch::x86_64::{
-    __m256i, _MM_HINT_T0, _mm_cvtsi128_si64, _mm_prefetch, _mm256_castsi256_si128,
-    _mm256_loadu_si256, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256i, _MM_HINT_T0, _mm_cvtsi128_si64, _mm_prefetch, _mm256_add_epi64, _mm256_alignr_epi8,
+    _mm256_castsi256_si128, _mm256_loadu_si256, _mm256_mul_epu32, _mm256_permute4x64_epi64,
+    _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_epi32,
+    _mm256_srli_epi64, _mm256_storeu_si256, _mm256_xor_si256,
 };
-use std::collections::TryReserveError;
-use std::mem::MaybeUninit;
+use std::hint::black_box;
 
-use argon2::Block;
-#[cfg(target_os = "linux")]
-use rustix::mm::{Advice, madvise};
-use zeroize::Zeroize;
+/// Four words.
+pub(crate) type Vector = __m256i;
 
-use crate::initial_hash::{Cost, Inputs, TAG_LENGTH, fill_starting_block, finish, initial_hash};
-use crate::permutation::{
-    BY_1, BY_2, BY_3, Rotations, Vectors, mix, permute_columns, rotate_quarters, transposed,
-};
+/// The name for operators.
+pub const NAME: &str = "avx2";
 
-/// Segments of a lane (RFC 9106, section 3.2: SL).
-const SLICES: usize = 4;
-
-/// 64-bit words of a block.
-const WORDS: usize = 128;
-
-/// The words of one block.
-type Words = [u64; WORDS];
-
-/// Vectors of four rows of a block.
-const FOUR_ROWS: usize = 16;
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
-
-/// Working state of the compression function.
-struct State {
-    block: Vectors,
-    rotations: Rotations,
-    /// The block after the next one, which is prefetched for writing.
-    soon: *const i8,
+/// True when this processor has these vectors.
+pub(crate) fn is_supported() -> bool {
+    is_x86_feature_detected!("avx2")
 }
 
-/// Computes argon2id v1.3 with one lane in the given memory. Earlier contents do not matter.
+/// The byte shuffles that rotate each word to the right.
 ///
-/// The memory keeps the blocks of the last pass. `None` when this processor has no AVX2, argon2
-/// does not support the cost, the memory is too small, or an input is too long. Use the `argon2`
-/// crate then.
-#[must_use]
-pub fn argon2id(
-    inputs: &Inputs<'_>,
-    cost: Cost,
-    memory: &mut [Block],
-    tag: &mut [u8; TAG_LENGTH],
-) -> Option<()> {
-    if !is_x86_feature_detected!("avx2") || cost.memory_kib < 8 || cost.iterations < 1 {
-        return None;
-    }
-    let segment = usize::try_from(cost.memory_kib).ok()? / SLICES;
-    let memory = memory.get_mut(..segment * SLICES)?;
-
-    let hash = initial_hash(inputs, cost)?;
-    for (number, block) in (0..).zip(memory.iter_mut().take(2)) {
-        fill_starting_block(&hash, number, block);
-    }
-    // SAFETY: AVX2 was detected above; the function needs nothing else.
-    unsafe { fill(memory, segment, cost) }?;
-    finish(memory.last()?, tag);
-    Some(())
+/// They are opaque to the compiler, which would replace a known shuffle with two or three others.
+#[derive(Clone, Copy)]
+pub(crate) struct Rotations {
+    by_16: Vector,
+    by_24: Vector,
 }
 
-/// Fills the lane (RFC 9106, section 3.2, steps 5 and 6). `None` means that a bounds check failed,
-/// which cannot happen.
-#[target_feature(enable = "avx2")]
-fn fill(memory: &mut [Block], segment: usize, cost: Cost) -> Option<()> {
-    let mut state = State {
-        block: [_mm256_setzero_si256(); 32],
-        rotations: Rotations::new(),
-        soon: memory.as_ptr().cast(),
-    };
-    let mut filled = Some(());
-    for pass in 0..cost.iterations {
-        for slice in 0..SLICES {
-            let place = Segment { pass, slice, length: segment, iterations: cost.iterations };
-            filled = filled.and_then(|()| place.fill(memory, &mut state));
-        }
-    }
-    state.block.zeroize();
-    filled
-}
-
-/// One slice of the lane in one pass.
-struct Segment {
-    pass: u32,
-    slice: usize,
-    length: usize,
-    iterations: u32,
-}
-
-impl Segment {
-    /// Fills the segment.
+impl Rotations {
+    /// Loads the shuffles, for any number of permutations.
     #[target_feature(enable = "avx2")]
-    fn fill(&self, memory: &mut [Block], state: &mut State) -> Option<()> {
-        if self.pass == 0 && self.slice < SLICES / 2 {
-            self.fill_independently(memory, state)
-        } else if self.pass == 0 {
-            self.fill_dependently::<false>(memory, state)
-        } else {
-            self.fill_dependently::<true>(memory, state)
-        }
-    }
-
-    /// As in argon2i: a counter selects the blocks (RFC 9106, section 3.4.1.2).
-    #[target_feature(enable = "avx2")]
-    fn fill_independently(&self, memory: &mut [Block], state: &mut State) -> Option<()> {
-        let mut counter = [0; WORDS];
-        let mut addresses = [0; WORDS];
-        // The first two blocks of the lane come from H0.
-        let first = if self.slice == 0 { 2 } else { 0 };
-        for start in (0..self.length).step_by(WORDS) {
-            self.next_addresses(&mut counter, &mut addresses, state)?;
-            let end = self.length.min(start + WORDS);
-            for index in first.max(start)..end {
-                let word = *addresses.get(index % WORDS)?;
-                // The next block is known already: prefetch it.
-                if let Some(following) = addresses.get(index % WORDS + 1) {
-                    self.fetch(memory.as_ptr(), index + 1, *following);
-                }
-                self.fill_block::<false>(memory, index, word, state, |_| ())?;
-            }
-        }
-        Some(())
-    }
-
-    /// As in argon2d: the previous block selects the block (RFC 9106, section 3.4.1.1).
-    #[target_feature(enable = "avx2")]
-    fn fill_dependently<const XOR: bool>(
-        &self,
-        memory: &mut [Block],
-        state: &mut State,
-    ) -> Option<()> {
-        let blocks = memory.as_ptr();
-        let previous = self.previous(0);
-        let mut word = *memory.get(previous)?.as_ref().first()?;
-        for index in 0..self.length {
-            word = self.fill_block::<XOR>(memory, index, word, state, |following| {
-                self.fetch(blocks, index + 1, following);
-            })?;
-        }
-        Some(())
-    }
-
-    /// Computes one block from the previous and the selected one. Returns its first word.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn fill_block<const XOR: bool>(
-        &self,
-        memory: &mut [Block],
-        index: usize,
-        word: u64,
-        state: &mut State,
-        on_first_word: impl FnOnce(u64),
-    ) -> Option<u64> {
-        let place = self.slice * self.length + index;
-        let places = [self.previous(index), self.reference(index, word), place];
-        state.soon = memory.as_ptr().wrapping_add(place + 2).cast();
-        let [previous, reference, current] = memory.get_disjoint_mut(places).ok()?;
-        Some(compress::<XOR>(
-            words(previous)?,
-            words(reference)?,
-            current.as_mut().first_chunk_mut()?,
-            state,
-            on_first_word,
-        ))
-    }
-
-    /// The index of the previous block. The lane is a ring.
-    #[inline]
-    fn previous(&self, index: usize) -> usize {
-        let current = self.slice * self.length + index;
-        if current == 0 { SLICES * self.length - 1 } else { current - 1 }
-    }
-
-    /// The index of the block that a word selects (RFC 9106, section 3.4.2), never the previous
-    /// one.
-    #[inline]
-    fn reference(&self, index: usize, word: u64) -> usize {
-        let lane = SLICES * self.length;
-        let done = if self.pass == 0 { self.slice } else { SLICES - 1 };
-        let area = done * self.length + index - 1;
-        let chosen = low_half(word);
-        let chosen = (chosen * chosen) >> 32;
-        let relative = area - 1 - ((area * chosen) >> 32);
-        let start = if self.pass == 0 { 0 } else { (self.slice + 1) % SLICES * self.length };
-        let place = start + relative;
-        if place >= lane { place - lane } else { place }
-    }
-
-    /// Computes the next 128 words that select blocks (RFC 9106, section 3.4.1.2).
-    #[target_feature(enable = "avx2")]
-    fn next_addresses(
-        &self,
-        counter: &mut Words,
-        addresses: &mut Words,
-        state: &mut State,
-    ) -> Option<()> {
-        const ZERO: Words = [0; WORDS];
-        const LANE: u64 = 0;
-        const ARGON2ID: u64 = 2;
-
-        let [pass, lane, slice, blocks, iterations, kind, count, ..] = counter;
-        *pass = self.pass.into();
-        *lane = LANE;
-        *slice = u64::try_from(self.slice).ok()?;
-        *blocks = u64::try_from(SLICES * self.length).ok()?;
-        *iterations = self.iterations.into();
-        *kind = ARGON2ID;
-        *count += 1;
-        let mut once = [0; WORDS];
-        compress::<false>(&ZERO, counter, &mut once, state, |_| ());
-        compress::<false>(&ZERO, &once, addresses, state, |_| ());
-        Some(())
-    }
-
-    /// Prefetches the block that a word selects. Does not affect the result.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn fetch(&self, blocks: *const Block, index: usize, word: u64) {
-        let block = blocks.wrapping_add(self.reference(index, word)).cast::<i8>();
-        for line in (0..Block::SIZE).step_by(LINE) {
-            _mm_prefetch::<_MM_HINT_T0>(block.wrapping_add(line));
+    #[rustfmt::skip]
+    pub(crate) fn new() -> Self {
+        Self {
+            by_16: black_box(_mm256_setr_epi8(
+                2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9,
+                2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9,
+            )),
+            by_24: black_box(_mm256_setr_epi8(
+                3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10,
+                3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10,
+            )),
         }
     }
 }
 
-/// The lower 32 bits as an index.
-#[inline]
-fn low_half(word: u64) -> usize {
-    usize::try_from(word & u64::from(u32::MAX)).unwrap_or_default()
-}
-
-/// The words of a block.
-#[inline]
-fn words(block: &Block) -> Option<&Words> {
-    block.as_ref().first_chunk()
-}
-
-/// G (RFC 9106, section 3.5): writes the result to `next`, or with `XOR` xors it into `next`.
-///
-/// Calls `on_first_word` with the first word before the block is complete.
+/// Four times zero.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn compress<const XOR: bool>(
-    previous: &Words,
-    reference: &Words,
-    next: &mut Words,
-    state: &mut State,
-    on_first_word: impl FnOnce(u64),
-) -> u64 {
-    let State { block: state, rotations, soon } = state;
-    let (previous, _) = previous.as_chunks::<4>();
-    let (reference, _) = reference.as_chunks::<4>();
-    let (next, _) = next.as_chunks_mut::<4>();
-    let inputs = previous.as_chunks().0.iter().zip(reference.as_chunks().0);
-    let outputs = next.as_chunks_mut().0.iter_mut().zip(state.as_chunks_mut().0);
-    for (half, ((previous, reference), (next, rows))) in inputs.zip(outputs).enumerate() {
-        prefetch_half(*soon, half);
-        permute_four_rows::<XOR>(previous, reference, next, rows, *rotations);
-    }
-    // The first two columns complete the first word.
-    let first_word = finish_columns::<0>(state, next, *rotations);
-    on_first_word(first_word);
-    finish_columns::<1>(state, next, *rotations);
-    finish_columns::<2>(state, next, *rotations);
-    finish_columns::<3>(state, next, *rotations);
-    first_word
+pub(crate) fn zero() -> Vector {
+    _mm256_setzero_si256()
 }
-
-/// Writes P of four rows of `previous ^ reference` to `rows`, and `previous ^ reference` to `next`,
-/// or with `XOR` xors it into `next`.
-///
-/// The result of the first xor stays in registers: writing and reading it would take a tenth of the
-/// time. Never inlined: the compiler would then call the permutation instead, through memory.
-#[inline(never)]
-#[target_feature(enable = "avx2")]
-fn permute_four_rows<const XOR: bool>(
-    previous: &[[u64; 4]; FOUR_ROWS],
-    reference: &[[u64; 4]; FOUR_ROWS],
-    next: &mut [[u64; 4]; FOUR_ROWS],
-    rows: &mut [__m256i; FOUR_ROWS],
-    rotations: Rotations,
-) {
-    let mut mixed = [[_mm256_setzero_si256(); 4]; 4];
-    let inputs = previous.iter().zip(reference);
-    for ((mixed, (left, right)), next) in mixed.as_flattened_mut().iter_mut().zip(inputs).zip(next)
-    {
-        *mixed = _mm256_xor_si256(load(left), load(right));
-        store(next, if XOR { _mm256_xor_si256(*mixed, load(next)) } else { *mixed });
-    }
-    // P (RFC 9106, section 3.6): on the columns of a row, then on its diagonals.
-    let mut quarters = transposed(&mixed);
-    mix(&mut quarters, rotations);
-    rotate_quarters::<BY_1, BY_2, BY_3>(&mut quarters);
-    mix(&mut quarters, rotations);
-    rotate_quarters::<BY_3, BY_2, BY_1>(&mut quarters);
-    rows.copy_from_slice(transposed(&quarters).as_flattened());
-}
-
-/// Xors P of two columns into `next`. Returns its first word, which is complete after the first two.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn finish_columns<const START: usize>(
-    rows: &Vectors,
-    next: &mut [[u64; 4]],
-    rotations: Rotations,
-) -> u64 {
-    let mut columns = permute_columns::<START>(rows, rotations);
-    for (column, next) in columns.iter_mut().zip(next.iter_mut().skip(START).step_by(4)) {
-        *column = _mm256_xor_si256(*column, load(next));
-        store(next, *column);
-    }
-    let [first, ..] = columns;
-    _mm_cvtsi128_si64(_mm256_castsi256_si128(first)).cast_unsigned()
-}
-
-/// Prefetches the first or second half of a block. Does not affect the result.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn prefetch_half(block: *const i8, half: usize) {
-    let start = block.wrapping_add(half * Block::SIZE / 2);
-    for line in (0..Block::SIZE / 2).step_by(LINE) {
-        _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line));
-    }
-}
-
-/// Allocates memory for [`argon2id`], in huge pages where Linux has them.
-///
-/// Without huge pages, page faults take most of the time of a hash in fresh memory, and address
-/// translation costs more afterwards. They are requested before the first write.
-///
-/// # Errors
-/// When the allocation fails.
-pub fn allocate(blocks: usize) -> Result<Vec<Block>, TryReserveError> {
-    let mut memory = Vec::new();
-    memory.try_reserve_exact(blocks)?;
-    advise_huge_pages(memory.spare_capacity_mut());
-    memory.resize(blocks, Block::new());
-    Ok(memory)
-}
-
-/// Requests huge pages for the part of the memory that can use them.
-#[cfg(target_os = "linux")]
-fn advise_huge_pages(memory: &mut [MaybeUninit<Block>]) {
-    const HUGE_PAGE: usize = 2 << 20;
-
-    let bytes = size_of_val(memory);
-    let start = memory.as_mut_ptr().cast::<u8>();
-    let edge = start.align_offset(HUGE_PAGE).min(bytes);
-    let length = (bytes - edge) / HUGE_PAGE * HUGE_PAGE;
-    if length > 0 {
-        // SAFETY: the range lies within the slice, which is borrowed mutably, and this advice
-        // changes how memory is backed, never what it contains.
-        // A kernel without huge pages may refuse it, which is harmless.
-        let _advised =
-            unsafe { madvise(start.wrapping_add(edge).cast(), length, Advice::LinuxHugepage) };
-    }
-}
-
-/// Huge pages are requested on Linux only.
-#[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_memory: &mut [MaybeUninit<Block>]) {}
 
 /// Four words as a vector.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load(words: &[u64; 4]) -> __m256i {
+pub(crate) fn load(words: &[u64; 4]) -> Vector {
     // SAFETY: the reference is to exactly 32 readable bytes; no alignment is needed.
     unsafe { _mm256_loadu_si256(std::ptr::from_ref(words).cast()) }
 }
@@ -394,7 +65,82 @@ fn load(words: &[u64; 4]) -> __m256i {
 /// A vector as four words.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store(words: &mut [u64; 4], vector: __m256i) {
+pub(crate) fn store(words: &mut [u64; 4], vector: Vector) {
     // SAFETY: the reference is to exactly 32 writable bytes; no alignment is needed.
     unsafe { _mm256_storeu_si256(std::ptr::from_mut(words).cast(), vector) }
+}
+
+/// The first word.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn first_word(vector: Vector) -> u64 {
+    _mm_cvtsi128_si64(_mm256_castsi256_si128(vector)).cast_unsigned()
+}
+
+/// `a ^ b`
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn xor(a: Vector, b: Vector) -> Vector {
+    _mm256_xor_si256(a, b)
+}
+
+/// `a + b + 2 * trunc(a) * trunc(b)`, where `trunc` takes the lower 32 bits of each word.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn sum_with_product(a: Vector, b: Vector) -> Vector {
+    let product = _mm256_mul_epu32(a, b);
+    _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(product, product))
+}
+
+/// Each word rotated to the right by 16.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn rotated_16(vector: Vector, rotations: Rotations) -> Vector {
+    _mm256_shuffle_epi8(vector, rotations.by_16)
+}
+
+/// Each word rotated to the right by 24.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn rotated_24(vector: Vector, rotations: Rotations) -> Vector {
+    _mm256_shuffle_epi8(vector, rotations.by_24)
+}
+
+/// Each word rotated to the right by 32.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn rotated_32(vector: Vector) -> Vector {
+    _mm256_shuffle_epi32::<0b10_11_00_01>(vector)
+}
+
+/// Each word rotated to the right by 63.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn rotated_63(vector: Vector) -> Vector {
+    _mm256_xor_si256(_mm256_srli_epi64::<63>(vector), _mm256_add_epi64(vector, vector))
+}
+
+/// The words moved down by `BY`, 1 to 3, in a circle.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn words_rotated<const BY: usize>(vector: Vector) -> Vector {
+    match BY {
+        1 => _mm256_permute4x64_epi64::<0b00_11_10_01>(vector),
+        2 => _mm256_permute4x64_epi64::<0b01_00_11_10>(vector),
+        _ => _mm256_permute4x64_epi64::<0b10_01_00_11>(vector),
+    }
+}
+
+/// In each half, the second word of `a` and the first word of `b`.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn halves_joined(a: Vector, b: Vector) -> Vector {
+    _mm256_alignr_epi8::<8>(b, a)
+}
+
+/// Prefetches the cache line of the address. Does not affect the result.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn prefetch(address: *const i8) {
+    _mm_prefetch::<_MM_HINT_T0>(address);
 }

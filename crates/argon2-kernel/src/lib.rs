@@ -1,12 +1,15 @@
-//! Argon2id (RFC 9106) with one lane on AVX2, in memory that the caller reuses.
+//! Argon2id (RFC 9106) with one lane on AVX2 and NEON, in memory that the caller reuses.
 //!
-//! [`avx2`] is the only module with `unsafe` code, behind a safe interface. Its function returns
-//! `None` where it does not support the processor or the parameters. Use the `argon2` crate then.
+//! [`kernel`] computes it with the vectors of the processor, which are in a file for each
+//! architecture. Its function returns `None` where it does not support the processor or the
+//! parameters. Use the `argon2` crate then. All `unsafe` code of the project is in this crate, behind
+//! safe interfaces.
 //!
 //! ```
 //! use argon2_kernel::{
-//!     avx2::{allocate, argon2id},
 //!     initial_hash::{Cost, Inputs},
+//!     kernel::argon2id,
+//!     memory::allocate,
 //! };
 //!
 //! let cost = Cost { memory_kib: 64, iterations: 1 };
@@ -26,10 +29,20 @@
 //! ```
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx2;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "no_avx2.rs"]
-pub mod avx2;
+mod avx2;
 pub mod initial_hash;
-#[cfg(target_arch = "x86_64")]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    path = "unsupported.rs"
+)]
+pub mod kernel;
+pub mod memory;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod permutation;
+
+#[cfg(target_arch = "x86_64")]
+use self::avx2 as vector;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use self::neon as vector;

@@ -1,10 +1,11 @@
 //! Compares the kernel with published vectors and with the `argon2` crate.
-#![cfg(target_arch = "x86_64")]
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use argon2::{Algorithm, Argon2, AssociatedData, Block, ParamsBuilder, Version};
-use argon2_kernel::avx2::{allocate, argon2id};
 use argon2_kernel::initial_hash::{Cost, Inputs, TAG_LENGTH};
+use argon2_kernel::kernel::argon2id;
+use argon2_kernel::memory::allocate;
 use proptest::prelude::*;
 
 type Tag = [u8; TAG_LENGTH];
@@ -17,7 +18,8 @@ fn plain<'a>(secret: &'a [u8], salt: &'a [u8]) -> Inputs<'a> {
 fn kernel_tag(inputs: &Inputs<'_>, cost: Cost, spare_blocks: usize) -> Tag {
     let mut memory = vec![garbage(); cost.memory_kib as usize / 4 * 4 + spare_blocks];
     let mut tag = [0xaa; TAG_LENGTH];
-    argon2id(inputs, cost, &mut memory, &mut tag).expect("AVX2, a valid cost, enough memory");
+    argon2id(inputs, cost, &mut memory, &mut tag)
+        .expect("AVX2 or NEON, a valid cost, enough memory");
     assert!(
         memory.iter().rev().take(spare_blocks).all(|block| block.as_ref() == garbage().as_ref()),
         "the kernel wrote beyond the blocks of the cost"

@@ -9,8 +9,9 @@ use std::env;
 use std::process::Command;
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use argon2_kernel::avx2::{allocate, argon2id};
 use argon2_kernel::initial_hash::{Cost, Inputs, TAG_LENGTH};
+use argon2_kernel::kernel::argon2id;
+use argon2_kernel::memory::allocate;
 
 /// Two passes, and segments with four blocks of addresses.
 const COST: Cost = Cost { memory_kib: 2048, iterations: 2 };

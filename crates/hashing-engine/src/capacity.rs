@@ -12,7 +12,7 @@ const RATE_UNDER_LOAD: f64 = 0.7;
 /// Capacity of the engine on this machine, measured at start.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Implementation of argon2id: `avx2` or `portable`.
+    /// Implementation of argon2id: `avx2`, `neon` or `portable`.
     pub kernel: &'static str,
     /// Number of hashing threads.
     pub threads: usize,

@@ -53,7 +53,7 @@ impl CostMeter {
         Self { kernel: Kernel::choose(on_event), threads: threads.unwrap_or_else(cores).max(1) }
     }
 
-    /// Implementation of argon2id: `avx2` or `portable`.
+    /// Implementation of argon2id: `avx2`, `neon` or `portable`.
     #[must_use]
     pub fn kernel(&self) -> &'static str {
         self.kernel.as_str()

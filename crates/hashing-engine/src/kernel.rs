@@ -1,10 +1,10 @@
-//! Argon2id behind one function with two implementations: the AVX2 kernel, and the `argon2` crate,
-//! which verifies the kernel at start and computes what the kernel does not support.
+//! Argon2id behind one function with two implementations: the kernel with vectors, and the `argon2`
+//! crate, which verifies the kernel at start and computes what the kernel does not support.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use argon2_kernel::{
-    avx2,
     initial_hash::{Cost, Inputs},
+    kernel, memory,
 };
 use zeroize::Zeroizing;
 
@@ -35,8 +35,8 @@ type Compute = fn(&[u8], &[u8], HashParameters, &mut [Block]) -> Option<Tag>;
 /// The implementation that computes hashes in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kernel {
-    /// The AVX2 kernel, with the crate as fallback.
-    Avx2,
+    /// The kernel with AVX2 or NEON, with the crate as fallback.
+    Vectors,
     /// The crate only.
     Portable,
 }
@@ -45,7 +45,7 @@ impl Kernel {
     /// Chooses the fastest implementation that this processor supports and that agrees with the
     /// crate.
     pub(crate) fn choose(on_event: OnEvent) -> Self {
-        Self::choose_after_self_test(argon2id_avx2, on_event)
+        Self::choose_after_self_test(argon2id_vectors, on_event)
     }
 
     fn choose_after_self_test(compute: Compute, on_event: OnEvent) -> Self {
@@ -60,13 +60,13 @@ impl Kernel {
                 return Self::Portable;
             }
         }
-        Self::Avx2
+        Self::Vectors
     }
 
     /// The name for operators.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Avx2 => "avx2",
+            Self::Vectors => kernel::NAME,
             Self::Portable => "portable",
         }
     }
@@ -84,7 +84,7 @@ impl Kernel {
         memory: &mut [Block],
     ) -> Result<Tag, HashingError> {
         let tag = match self {
-            Self::Avx2 => argon2id_avx2(secret, salt, parameters, memory),
+            Self::Vectors => argon2id_vectors(secret, salt, parameters, memory),
             Self::Portable => None,
         };
         tag.or_else(|| argon2id_portable(secret, salt, parameters, memory))
@@ -95,10 +95,10 @@ impl Kernel {
 /// Allocates memory of this many KiB, in huge pages where the system has them.
 pub(crate) fn allocate(memory_kib: u32) -> Vec<Block> {
     let blocks = usize::try_from(memory_kib).unwrap_or(usize::MAX);
-    avx2::allocate(blocks).unwrap_or_else(|_| vec![Block::new(); blocks])
+    memory::allocate(blocks).unwrap_or_else(|_| vec![Block::new(); blocks])
 }
 
-fn argon2id_avx2(
+fn argon2id_vectors(
     secret: &[u8],
     salt: &[u8],
     parameters: HashParameters,
@@ -111,7 +111,7 @@ fn argon2id_avx2(
     }
     let mut tag = Zeroizing::new([0; TAG_LENGTH]);
     let inputs = Inputs { secret, salt, additional_secret: &[], associated_data: &[] };
-    avx2::argon2id(&inputs, Cost { memory_kib, iterations }, memory, &mut tag)?;
+    kernel::argon2id(&inputs, Cost { memory_kib, iterations }, memory, &mut tag)?;
     Some(tag)
 }
 
@@ -145,21 +145,27 @@ mod tests {
         let choose = |compute| Kernel::choose_after_self_test(compute, |_| ());
         assert_eq!(choose(wrong), Kernel::Portable);
         assert_eq!(choose(|_, _, _, _| None), Kernel::Portable);
-        assert_eq!(choose(argon2id_portable), Kernel::Avx2);
+        assert_eq!(choose(argon2id_portable), Kernel::Vectors);
     }
 
     #[test]
-    fn the_kernel_is_used_where_the_processor_has_avx2() {
-        let has_avx2 =
-            std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains(" avx2 "));
-        assert_eq!(Kernel::choose(|_| ()) == Kernel::Avx2, has_avx2);
+    fn the_kernel_is_used_where_the_processor_has_its_vectors() {
+        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let name = if cfg!(target_arch = "aarch64") {
+            "neon"
+        } else if cpu.contains(" avx2 ") {
+            "avx2"
+        } else {
+            "portable"
+        };
+        assert_eq!(Kernel::choose(|_| ()).as_str(), name);
     }
 
     #[test]
     fn parameters_without_kernel_support_fall_back_to_the_crate_or_fail() {
         let mut memory = allocate(64);
         let four_lanes = HashParameters { memory_kib: 64, iterations: 1, parallelism: 4 };
-        let tag = Kernel::Avx2.argon2id(b"secret", &[7; 16], four_lanes, &mut memory).unwrap();
+        let tag = Kernel::Vectors.argon2id(b"secret", &[7; 16], four_lanes, &mut memory).unwrap();
         assert_eq!(Some(tag), argon2id_portable(b"secret", &[7; 16], four_lanes, &mut memory));
         for (parameters, salt) in [
             (HashParameters { memory_kib: 7, iterations: 1, parallelism: 1 }, 16),
@@ -167,7 +173,7 @@ mod tests {
             (HashParameters { memory_kib: 64, iterations: 0, parallelism: 1 }, 16),
             (HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 }, 7),
         ] {
-            for kernel in [Kernel::Avx2, Kernel::Portable] {
+            for kernel in [Kernel::Vectors, Kernel::Portable] {
                 let result = kernel.argon2id(b"secret", &vec![7; salt], parameters, &mut memory);
                 assert!(result.is_err(), "{kernel:?} {parameters:?}, salt of {salt}");
             }
