@@ -62,7 +62,7 @@ await_reload() {
     service=$(compose ps --quiet keeper)
     if [ -z "$service" ]; then print_status 'the service does not run; it reads the file at its start'; return; fi
     while :; do
-        line=$(docker logs --since "$2" "$service" 2>&1 | grep -F "\"setting\":\"$1\"" | tail -n 1) || true
+        line=$(docker logs --since "$2" "$service" 2>&1 | grep -F "\"keeper.setting\":\"$1\"" | tail -n 1) || true
         case $line in
             *'"reloaded"'*) return ;;
             *'failed to reload'*) fail "the service rejects the new file and keeps the old one: $line" ;;

@@ -179,3 +179,18 @@ fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
         }
     }
 }
+
+#[test]
+fn scripts_read_the_log_by_its_names() {
+    let schema = include_str!("../../docs/reference/log.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    let names = schema["properties"].as_object().unwrap();
+    let read = fs::read_to_string("deploy/compose.sh").unwrap();
+    let parts: Vec<_> = read.split("\\\"").collect();
+    let read = parts.windows(2).filter(|parts| parts[1].starts_with(':'));
+    let read: Vec<_> = read.map(|parts| parts[0]).collect();
+    assert!(!read.is_empty(), "the rotation of secrets waits for a line of the log");
+    for name in read {
+        assert!(names.contains_key(name), "{name} is not in docs/reference/log.schema.json");
+    }
+}
