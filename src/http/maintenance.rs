@@ -13,25 +13,29 @@ use super::{
     error::{ApiError, ErrorKind},
     state::HttpState,
 };
+use crate::service::operations::maintenance::Change;
 
-/// Middleware of every route that changes something: 503 while changes are refused.
+/// Middleware of every route that changes something: 503 while changes are refused. Otherwise the
+/// request counts as a change in progress until it is answered.
 pub(super) async fn refuse(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let state = request.app_data::<Data<HttpState>>();
-    if let Some(reason) = state.and_then(|state| reason(state)) {
-        // As in authentication: a body that came with the head is read, and the connection is kept.
-        tokio::task::yield_now().await;
-        return Ok(request.error_response(ApiError::from(reason)));
+    let begun = state.map_or(Err(ErrorKind::Internal), |state| begin_change(state));
+    match begun {
+        Ok(_change) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(reason) => {
+            // As in authentication: a body that came with the head is read, and the connection is
+            // kept.
+            tokio::task::yield_now().await;
+            Ok(request.error_response(ApiError::from(reason)))
+        }
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-/// Why changes are refused; `None`: they are not.
-fn reason(state: &HttpState) -> Option<ErrorKind> {
-    if state.is_read_only {
-        return Some(ErrorKind::ReadOnly);
-    }
-    state.pressure.refuses_changes().then_some(ErrorKind::AuditStreamFull)
+/// Begins a change, or says why changes are refused.
+fn begin_change(state: &HttpState) -> Result<Change, ErrorKind> {
+    let change = state.maintenance.begin_change().ok_or(ErrorKind::ReadOnly)?;
+    if state.pressure.refuses_changes() { Err(ErrorKind::AuditStreamFull) } else { Ok(change) }
 }

@@ -15,11 +15,13 @@ use time::OffsetDateTime;
 use super::{documents::Documents, request_metrics::RequestMetrics, transport::ConnectionRegistry};
 use crate::{
     domain::origin_pattern::OriginPattern,
-    service::{ServiceHandle, audit::stream::pressure::StreamPressure},
+    service::{
+        ServiceHandle, audit::stream::pressure::StreamPressure,
+        operations::maintenance::Maintenance,
+    },
 };
 
 /// The shared state; `startup` builds it at the start and at each reload of the settings.
-#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub(crate) struct HttpState {
     pub(crate) service: ServiceHandle,
     pub(crate) readiness: Arc<Readiness>,
@@ -43,8 +45,8 @@ pub(crate) struct HttpState {
     pub(crate) sends_hsts: bool,
     /// False for a demo over plain HTTP: some browsers refuse `Secure` cookies there.
     pub(crate) has_secure_cookies: bool,
-    /// True when changes are refused.
-    pub(crate) is_read_only: bool,
+    /// Refuses changes while this instance is read-only, and counts those in progress.
+    pub(crate) maintenance: Arc<Maintenance>,
     /// Refuses changes while too many audit events are undelivered.
     pub(crate) pressure: Arc<StreamPressure>,
     /// True when this listener also serves health checks, as in `dev`.

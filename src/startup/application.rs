@@ -137,9 +137,10 @@ impl Application {
         reloadables.push(reloadable_keyring(keyring_files, settings, database.clone(), of_keyring));
         reloadables.push(reloadable_issuers(issuers.clone()));
         let pressure = Arc::clone(lasting.pressure());
+        let maintenance = Arc::clone(lasting.maintenance());
         let request_state = RequestState::new(
             settings,
-            (keyring, pressure),
+            (keyring, pressure, maintenance),
             certificates.by_listener(),
             operations.is_none(),
         );

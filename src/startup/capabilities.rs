@@ -88,7 +88,7 @@ impl Authentication {
             last_uses: Arc::clone(&parts.queues.last_uses),
             rehash_queue: Arc::clone(&parts.queues.rehashes),
             list_checks: parts.adjustable.list_checks.clone(),
-            moving: moving(systems, parts, settings, saving),
+            moving: moving(systems, parts, saving),
             directory: systems.directory.logins.clone(),
         });
         let sessions = Arc::new(SessionAuthenticator {
@@ -134,12 +134,7 @@ impl Authentication {
 }
 
 /// What moves users from the old system, if there is one.
-fn moving(
-    systems: &Systems,
-    parts: &Parts,
-    settings: &Settings,
-    saving: &Saving,
-) -> Option<Moving> {
+fn moving(systems: &Systems, parts: &Parts, saving: &Saving) -> Option<Moving> {
     Some(Moving {
         database: parts.database(),
         hook: Arc::clone(systems.hook.as_ref()?),
@@ -147,7 +142,7 @@ fn moving(
         password_type: parts.types.password().clone(),
         writer: Arc::clone(&saving.user_writer),
         transactions: parts.transactions(),
-        is_read_only: settings.is_read_only,
+        maintenance: Arc::clone(&parts.queues.maintenance),
     })
 }
 

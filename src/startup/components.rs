@@ -110,8 +110,8 @@ impl Lasting {
         &self.parts.reloads
     }
 
-    /// Holds the background tasks while the service is read-only.
-    pub(super) fn maintenance(&self) -> &Maintenance {
+    /// Refuses changes while the service is read-only, and holds the background tasks.
+    pub(super) fn maintenance(&self) -> &Arc<Maintenance> {
         &self.parts.queues.maintenance
     }
 

@@ -12,13 +12,20 @@ use crate::{
         Readiness, RequestMetrics, TlsTermination,
     },
     security::keyring_handle::KeyringHandle,
-    service::{ServiceHandle, Services, audit::stream::pressure::StreamPressure},
+    service::{
+        ServiceHandle, Services, audit::stream::pressure::StreamPressure,
+        operations::maintenance::Maintenance,
+    },
 };
+
+/// What other parts of the process also use.
+type Shared = (KeyringHandle, Arc<StreamPressure>, Arc<Maintenance>);
 
 /// What every state shares.
 pub(super) struct RequestState {
     keyring: KeyringHandle,
     pressure: Arc<StreamPressure>,
+    maintenance: Arc<Maintenance>,
     readiness: Arc<Readiness>,
     connections: Arc<ConnectionRegistry>,
     requests: Arc<RequestMetrics>,
@@ -33,13 +40,14 @@ impl RequestState {
     /// Nothing of this depends on settings that are reloaded.
     pub(super) fn new(
         settings: &Settings,
-        (keyring, pressure): (KeyringHandle, Arc<StreamPressure>),
+        (keyring, pressure, maintenance): Shared,
         certificates: Vec<ListenerCertificate>,
         serves_health: bool,
     ) -> Self {
         Self {
             keyring,
             pressure,
+            maintenance,
             readiness: Arc::default(),
             connections: connection_registry(settings),
             requests: Arc::default(),
@@ -66,7 +74,7 @@ impl RequestState {
             cors_origins: settings.cors_origins(),
             has_secure_cookies: http.has_secure_cookies,
             sends_hsts: http.sends_hsts,
-            is_read_only: settings.is_read_only,
+            maintenance: Arc::clone(&self.maintenance),
             pressure: Arc::clone(&self.pressure),
             tls: tls_termination(settings),
             certificates: Arc::clone(&self.certificates),

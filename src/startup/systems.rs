@@ -83,6 +83,7 @@ impl Systems {
             hashing: parts.hashing(),
             activity: self.recording.report(parts, settings),
             reloads: Arc::clone(&parts.reloads),
+            maintenance: Arc::clone(&parts.queues.maintenance),
             directory: Arc::clone(&self.directory.search),
             imports: Arc::clone(&self.import_metrics),
             mail: Arc::clone(&self.mail.metrics),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use credential_keeper::{Effect, describe_routes};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use crate::{
         browser::Browser,
         transfers::{send, wait_for_end},
     },
+    raw_http::client::RawClient,
     soap,
     support::{
         ADMINISTRATOR, Answer, Credentials, OldSystem, PLAIN, PRINCIPAL, Reloading, SAVE, TICKETS,
@@ -230,4 +232,45 @@ async fn a_change_is_refused_before_its_body_and_its_caller_are_examined(pool: P
     app.post(TICKETS, &app.administrator(), &Value::Null).await.assert_status(201);
     let preflight = app.request(Method::OPTIONS, SAVE, &Credentials::Anonymous);
     assert_eq!(preflight.send().await.unwrap().status(), 405);
+}
+
+const READS_ONLY: &str = "keeper_read_only";
+const CHANGES: &str = "keeper_changes_in_progress";
+
+/// Sends a save by the administrator without the last byte of its body.
+fn begin_save(app: &TestApp, value: &str) -> RawClient {
+    let body = json!({ "UserId": PLAIN.0, "Credential": { "Value": value } }).to_string();
+    let caller = format!("{}:{}", ADMINISTRATOR.1, password_of(ADMINISTRATOR.1));
+    let client = RawClient::connect(app);
+    let sent = client.send(
+        format!(
+            "POST {SAVE} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+             Authorization: Basic {}\r\nContent-Length: {}\r\n\r\n{}",
+            STANDARD.encode(caller),
+            body.len(),
+            body.strip_suffix('}').unwrap()
+        )
+        .as_bytes(),
+    );
+    assert!(sent);
+    client
+}
+
+#[sqlx::test]
+async fn a_change_that_began_before_the_mode_counts_until_it_ends(pool: PgPool) {
+    let reloading = Reloading::start(pool, &[NO_POLICY]).await;
+    let Reloading { app, instance, .. } = &reloading;
+    assert_eq!(instance.metric(READS_ONLY).await, Some(0.0));
+    let (mut slow, given_up) = (begin_save(app, "slow"), begin_save(app, "given up"));
+    instance.wait_for_metric(CHANGES, 2.0).await;
+    reloading.set(&[NO_POLICY, ON]).await;
+    assert_eq!(instance.metric(READS_ONLY).await, Some(1.0));
+    assert_read_only(&app.save(&app.administrator(), PLAIN.0, "", "late").await);
+    drop(given_up);
+    instance.wait_for_metric(CHANGES, 1.0).await;
+    assert!(slow.send(b"}"));
+    assert_eq!(slow.status(), Some(200));
+    instance.wait_for_metric(CHANGES, 0.0).await;
+    let saved = Credentials::basic(PLAIN.1, "slow");
+    app.get(PRINCIPAL, &saved).await.assert_status(200);
 }

@@ -19,6 +19,7 @@ use crate::{
         import::jobs::metrics::ImportMetrics,
         mail::metrics::MailMetrics,
         operations::{
+            maintenance::Maintenance,
             metrics::{MetricSources, StateFigures, SystemMetrics, encode_metrics},
             reload_metrics::ReloadMetrics,
         },
@@ -115,6 +116,7 @@ pub(super) fn document() -> Result<String, Failure> {
         state: StateFigures { activity: figures, ..StateFigures::default() },
         activity: &ActivityMetrics::default(),
         reloads: &reloads,
+        maintenance: &Maintenance::default(),
         directory: &DirectorySearch::default(),
         imports: &ImportMetrics::default(),
         mail: &MailMetrics::default(),

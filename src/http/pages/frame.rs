@@ -102,7 +102,7 @@ impl PageFrame {
             session: None,
             notice: Notice::of(request),
             has_scripts: !is_password_page(request),
-            is_read_only: state.is_read_only,
+            is_read_only: state.maintenance.is_read_only(),
         }
     }
 

@@ -31,6 +31,7 @@ use crate::{
     service::{
         credentials::hasher::HashedCredential,
         errors::ChangeUserError,
+        operations::maintenance::Maintenance,
         user_transaction::{AuditedChange, UserTransactions, lock_user},
         users::writer::UserWriter,
     },
@@ -50,8 +51,8 @@ pub(crate) struct Moving {
     pub(crate) password_type: CredentialType,
     pub(crate) writer: Arc<UserWriter>,
     pub(crate) transactions: Arc<UserTransactions>,
-    /// True when nobody may move.
-    pub(crate) is_read_only: bool,
+    /// Nobody moves while the service is read-only.
+    pub(crate) maintenance: Arc<Maintenance>,
 }
 
 /// What an answer of the old system may do.

@@ -33,10 +33,9 @@ impl PasswordAuthenticator {
         types: Vec<String>,
         admission: &mut Option<Admission>,
     ) -> Result<Option<Vec<ReservedAttempt>>, AuthenticationError> {
-        if moving.is_read_only {
-            // Nothing was asked, so there is nothing to count: this verifies no password.
-            return Err(AuthenticationError::ReadOnly);
-        }
+        // Nothing was asked, so there is nothing to count: this verifies no password.
+        let begun = moving.maintenance.begin_change();
+        let _change = begun.ok_or(AuthenticationError::ReadOnly)?;
         *admission = None;
         let turn = moving.take_turn().await?;
         let pending = self.throttling.pending_attempt(attempt);

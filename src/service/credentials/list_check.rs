@@ -115,14 +115,14 @@ pub(crate) struct ListChecks {
 
 impl ListChecks {
     /// Looks up the queued passwords, and marks none while the service is read-only; never returns.
-    pub(crate) async fn run(&self, maintenance: &Maintenance) {
+    pub(crate) async fn run(&self, maintenance: &Arc<Maintenance>) {
         let mut waiting = self.queue.receiver.lock().await;
         while let Some(lookup) = waiting.recv().await {
             if !lookup.key.is_listed() {
                 continue;
             }
             let user_id = lookup.user_id;
-            maintenance.writable().await;
+            let _change = maintenance.writable().await;
             match self.mark(lookup).await {
                 Ok(true) => tracing::info!(
                     user.id = %user_id,

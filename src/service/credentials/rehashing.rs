@@ -61,14 +61,14 @@ pub(crate) struct Rehashing {
 
 impl Rehashing {
     /// Replaces the queued hashes, unless the service is read-only; never returns.
-    pub(crate) async fn run(&self, maintenance: &Maintenance) {
+    pub(crate) async fn run(&self, maintenance: &Arc<Maintenance>) {
         let mut waiting = self.queue.receiver.lock().await;
         while let Some(rehash) = waiting.recv().await {
             let user_id = rehash.row.user_id;
-            if maintenance.is_read_only() {
+            let Some(_change) = maintenance.begin_change() else {
                 // Dropped rather than kept: it holds a password, and the next login tries again.
                 continue;
-            }
+            };
             match self.rehash(rehash).await {
                 Ok(true) => tracing::info!(user.id = %user_id, "rehashed a credential"),
                 Ok(false) => {}

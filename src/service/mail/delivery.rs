@@ -110,10 +110,10 @@ pub(crate) struct MailDelivery {
 
 impl MailDelivery {
     /// Delivers mails as they become due, and none while the service is read-only; never returns.
-    pub(crate) async fn run(&self, maintenance: &Maintenance) {
+    pub(crate) async fn run(&self, maintenance: &Arc<Maintenance>) {
         let mut failures = 0;
         loop {
-            maintenance.writable().await;
+            let change = maintenance.writable().await;
             let progress = self.deliver_next().await.unwrap_or_else(|error| {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -121,6 +121,7 @@ impl MailDelivery {
                 );
                 Progress::Nothing
             });
+            drop(change);
             match progress {
                 Progress::Handled => failures = 0,
                 Progress::ServerFailed => {

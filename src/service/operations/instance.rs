@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use prometheus_client::registry::Registry;
 
 use super::{
+    maintenance::Maintenance,
     metrics::{MetricSources, StateFigures, SystemMetrics, encode_metrics},
     reload_metrics::ReloadMetrics,
 };
@@ -40,6 +41,7 @@ pub(crate) struct Instance {
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) reloads: Arc<ReloadMetrics>,
+    pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) directory: Arc<DirectorySearch>,
     pub(crate) imports: Arc<ImportMetrics>,
     pub(crate) mail: Arc<MailMetrics>,
@@ -84,6 +86,7 @@ impl Instance {
             },
             activity: self.activity.metrics(),
             reloads: &self.reloads,
+            maintenance: &self.maintenance,
             directory: &self.directory,
             imports: &self.imports,
             mail: &self.mail,

@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use time::OffsetDateTime;
 
-use super::reload_metrics::ReloadMetrics;
+use super::{maintenance::Maintenance, reload_metrics::ReloadMetrics};
 use crate::{
     domain::stored_credential::HashScheme,
     export_metrics, log_events,
@@ -46,6 +46,7 @@ pub(crate) struct MetricSources<'sources> {
     pub(crate) state: StateFigures,
     pub(crate) activity: &'sources ActivityMetrics,
     pub(crate) reloads: &'sources ReloadMetrics,
+    pub(crate) maintenance: &'sources Maintenance,
     pub(crate) directory: &'sources DirectorySearch,
     pub(crate) imports: &'sources ImportMetrics,
     pub(crate) mail: &'sources MailMetrics,
@@ -92,6 +93,7 @@ pub(crate) fn encode_metrics(
     register_keys(&mut registry, &state.activity.keys);
     activity.register(&mut registry);
     sources.reloads.register(&mut registry);
+    sources.maintenance.register(&mut registry);
     sources.directory.register_metrics(registry.sub_registry_with_prefix("directory"));
     sources.imports.register(registry.sub_registry_with_prefix("import"));
     sources.mail.register(registry.sub_registry_with_prefix("mail"));

@@ -83,9 +83,9 @@ pub(crate) struct ImportRun<Q> {
 /// The next entry, once changes are allowed.
 async fn next_when_writable(
     entries: &mut Entries,
-    maintenance: &Maintenance,
+    maintenance: &Arc<Maintenance>,
 ) -> Result<Reading, InputError> {
-    maintenance.writable().await;
+    drop(maintenance.writable().await);
     entries.next().await
 }
 
@@ -240,7 +240,9 @@ impl<Q: Requester> ImportRun<Q> {
         };
         let (import, results) = (Arc::clone(&self.importers.users), self.result_sender.clone());
         let requester = self.requester.for_next();
+        let change = self.importers.maintenance.continue_change();
         self.in_progress.spawn(async move {
+            let _change = change;
             // Sending fails only after the import has ended.
             let _ = results.send(vec![(number, run_one(&import, &requester, effect, user).await)]);
             Ok(())
@@ -254,8 +256,11 @@ impl<Q: Requester> ImportRun<Q> {
         if !batch.is_empty() {
             let (import, results) = (Arc::clone(&self.importers.bulk), self.result_sender.clone());
             let requester = self.requester.for_next();
-            self.in_progress
-                .spawn(async move { import_batch(&import, &requester, batch, &results).await });
+            let change = self.importers.maintenance.continue_change();
+            self.in_progress.spawn(async move {
+                let _change = change;
+                import_batch(&import, &requester, batch, &results).await
+            });
         }
     }
 
