@@ -8,10 +8,10 @@ use crate::{
     storage::{installation::InstallationKind, privileges::GrantedRole},
 };
 
-/// Serves until SIGINT or SIGTERM, reloads settings and files at SIGHUP, and
-/// drains at SIGUSR1. Fails at startup if the settings are
-/// unsafe.
+/// Serves until SIGINT or SIGTERM, reloads settings and files at SIGHUP, and drains at SIGUSR1. Fails
+/// at startup if the settings are unsafe.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
+    let settings_file = startup::watch_settings();
     // It ends last, so that it also sends the last lines of the log.
     let (loaded, _export) = command_context::load_settings()?;
     let settings = loaded.settings().clone();
@@ -32,7 +32,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     startup::warn_about_role(&database).await?;
     let application = tokio::select! {
         () = &mut stop => return Ok(ExitCode::SUCCESS),
-        application = Application::build(&settings, database) => application?.reload_at(reload, loaded).drain_at(drain),
+        application = Application::build(&settings, database) => application?.reload_at(reload, settings_file, loaded).drain_at(drain),
     };
     announce(&application, startup::protect())?;
     application.run_until(stop).await?;

@@ -95,9 +95,17 @@ impl Sources {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let file = variables.get("KEEPER_CONFIG").map(PathBuf::from);
+        let file = variables.get(FILE_VARIABLE).map(PathBuf::from);
         Ok(Self { file, variables })
     }
+}
+
+/// The variable that names the file of the settings.
+const FILE_VARIABLE: &str = "KEEPER_CONFIG";
+
+/// The file of the settings of this process, which need not exist.
+pub(crate) fn settings_file() -> Option<PathBuf> {
+    env::var_os(FILE_VARIABLE).map(PathBuf::from)
 }
 
 /// True for a misspelled setting that would be ignored, such as `KEEPER_HTTP__LISTEN`. Other

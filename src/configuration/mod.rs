@@ -40,7 +40,9 @@ pub(crate) use self::{
     directory::{DirectoryEncryption, DirectorySettings},
     distribution::DistributionSetting,
     effective::EffectiveSetting,
-    environment::{effective_settings, program_folders, runtime_folder, settings_with_origin},
+    environment::{
+        effective_settings, program_folders, runtime_folder, settings_file, settings_with_origin,
+    },
     issuers::{IssuerSettings, KeySource},
     log::{LogFormat, LogSettings},
     mail::{MailSettings, SmtpSource},

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, hash_map::RandomState},
     hash::BuildHasher,
-    path::{Path, PathBuf},
+    path::Path,
     sync::LazyLock,
 };
 
@@ -24,7 +24,6 @@ static DIGEST_KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 #[derive(Debug, Clone)]
 pub(crate) struct LoadedSettings {
     settings: Settings,
-    file: Option<PathBuf>,
     digests: BTreeMap<String, u64>,
 }
 
@@ -77,17 +76,12 @@ impl LoadedSettings {
     pub(crate) fn from_environment() -> Result<Self, Problems> {
         let Sources { file, variables } = Sources::of_process()?;
         let (settings, reader) = read(file.as_deref(), variables)?;
-        Ok(Self { settings, file, digests: digests(&reader) })
+        Ok(Self { settings, digests: digests(&reader) })
     }
 
     /// The settings.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// The file of the settings, if there is one.
-    pub(crate) fn file(&self) -> Option<&PathBuf> {
-        self.file.as_ref()
     }
 
     /// The settings whose values in `new` differ from these.
@@ -120,7 +114,7 @@ impl LoadedSettings {
         let kept = self.digests.iter().filter(|(name, _)| !is_reloaded(name));
         let taken = new.digests.iter().filter(|(name, _)| is_reloaded(name));
         let digests = kept.chain(taken).map(|(name, digest)| (name.clone(), *digest)).collect();
-        Ok(Self { settings, file: self.file.clone(), digests })
+        Ok(Self { settings, digests })
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     initial_users::{InitialUser, add_initial_user},
     keyring::{open_keyring_when_ready, reloadable_keyring, watch_keyring},
     options::reloadable_issuers,
-    reload::{self, ReloadSignal, Reloadable},
+    reload::{self, ReloadSignal, Reloadable, WatchedFiles},
     request_state::RequestState,
     server::{Transport, serve},
     settings_reload::SettingsReload,
@@ -79,7 +79,7 @@ struct Reloads {
     request_state: RequestState,
     issuers: CurrentIssuers,
     /// `None`: the settings are not read again, as in `dev`.
-    on_request: Option<(ReloadSignal, LoadedSettings)>,
+    on_request: Option<(ReloadSignal, WatchedFiles, LoadedSettings)>,
     drain: Option<DrainSignals>,
 }
 
@@ -91,10 +91,10 @@ impl Reloads {
             super::drain::spawn(tasks, signals, Arc::clone(&states.current().readiness));
         }
         let metrics = Arc::clone(lasting.reloads());
-        let requested = on_request.map(|(signal, running)| {
+        let requested = on_request.map(|(signal, file, running)| {
             let running = Mutex::new(running);
             let reload = SettingsReload { lasting, states, request_state, issuers, running };
-            (signal, reload.into_reloadable())
+            (signal, reload.into_reloadable(file))
         });
         reload::spawn(tasks, reloadables, &metrics, requested);
     }
@@ -164,8 +164,13 @@ impl Application {
 
     /// Also reads files again at this signal, not only when they change. The settings are read again
     /// when their file changes, and at the signal; `settings` are those of this application.
-    pub(crate) fn reload_at(mut self, signal: ReloadSignal, settings: LoadedSettings) -> Self {
-        self.reloads.on_request = Some((signal, settings));
+    pub(crate) fn reload_at(
+        mut self,
+        signal: ReloadSignal,
+        file: WatchedFiles,
+        settings: LoadedSettings,
+    ) -> Self {
+        self.reloads.on_request = Some((signal, file, settings));
         self
     }
 

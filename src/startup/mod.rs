@@ -62,6 +62,7 @@ pub(crate) use self::{
     protection::{Protection, forbid_core_dumps, protect},
     reload::ReloadSignal,
     settings_findings::check_settings,
+    settings_reload::watch_settings,
     systemd::notify_ready,
     telemetry::{check_telemetry, start_log_and_export},
     threads::waiting_threads,

@@ -12,13 +12,19 @@ use super::{
     request_state::RequestState,
 };
 use crate::{
-    configuration::{LoadedSettings, Problems, SettingChanges, Settings},
+    configuration::{self, LoadedSettings, Problems, SettingChanges, Settings},
     http::StatePublisher,
     log_filter, telemetry,
 };
 
 /// The name of the reload in the log and the metrics.
 pub(super) const NAME: &str = "settings";
+
+/// Looks at the file of the settings. Call it before they are read: a change while the service waits
+/// for its database is not missed.
+pub(crate) fn watch_settings() -> WatchedFiles {
+    WatchedFiles::new(configuration::settings_file().into_iter().collect())
+}
 
 /// What a reload of the settings replaces.
 pub(super) struct SettingsReload {
@@ -32,9 +38,7 @@ pub(super) struct SettingsReload {
 
 impl SettingsReload {
     /// The settings as something that can be reloaded: when their file changes, and on SIGHUP.
-    pub(super) fn into_reloadable(self) -> Reloadable {
-        let file = self.running.lock().unwrap_or_else(PoisonError::into_inner).file().cloned();
-        let files = file.into_iter().collect();
+    pub(super) fn into_reloadable(self, file: WatchedFiles) -> Reloadable {
         let reload = move || {
             self.reload().map_err(|error| match error {
                 // Repeated until it succeeds: nobody changes the settings when a file is corrected.
@@ -44,7 +48,7 @@ impl SettingsReload {
                 | ReloadSettingsError::Start(_) => ReloadError::unusable(error),
             })
         };
-        Reloadable::new(NAME, WatchedFiles::new(files), reload)
+        Reloadable::new(NAME, file, reload)
     }
 
     /// Reads the settings, builds everything that depends on them, and only then takes it over.

@@ -13,6 +13,7 @@ mod issued;
 mod passwords;
 mod refusals;
 mod requests;
+mod starting;
 
 /// GET with one more header.
 async fn get_with(

@@ -3,6 +3,7 @@
 use std::fs;
 
 use sqlx::PgPool;
+use tokio::task::spawn_blocking;
 
 use crate::support::{DatabaseProxy, Instance, SETTINGS_RELOADED, TestApp, free_address, keeper};
 
@@ -19,12 +20,12 @@ async fn a_file_that_changes_while_the_service_waits_for_its_database_is_read_ag
     command.env("KEEPER__OPERATIONS__LISTEN", &operations);
     command.env("KEEPER__DATABASE__URL", &proxy.url);
     proxy.hold_reply_to("_sqlx_migrations");
-    let starting = std::thread::spawn(move || Instance::attach(command, &operations));
+    let starting = spawn_blocking(move || Instance::attach(command, &operations));
     // The service asks its database after it has read the settings.
     proxy.wait_until_held().await;
     fs::write(&file, "maintenance.read_only = true\n").unwrap();
     proxy.release();
-    let instance = starting.join().unwrap();
+    let instance = starting.await.unwrap();
     instance.wait_for_metric(SETTINGS_RELOADED, 1.0).await;
     instance.wait_for_metric("keeper_read_only", 1.0).await;
 }
