@@ -184,6 +184,8 @@ class Load:
                     self.answers += 1
                     if answer[0] != 200:
                         self.failures.append((*request, *answer))
+                    if not is_kept:
+                        connection.close()
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
                 # nginx closes kept connections at a reload; clients then repeat the request.
                 if not is_kept:
@@ -191,8 +193,6 @@ class Load:
                 connection.close()
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(repr(error))
-                connection.close()
-            if not is_kept:
                 connection.close()
 
     def __enter__(self):
