@@ -2,9 +2,11 @@
 //!
 //! Each kind has its own target, which the log filter always enables.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tracing::{Level, enabled};
+
+use crate::clock;
 
 /// The target of alarms, which require an operator's immediate attention.
 pub(crate) const ALARM: &str = "credential_keeper::alarm";
@@ -15,7 +17,7 @@ pub(crate) const ANCHOR: &str = "credential_keeper::anchor";
 /// Logs an alarm, and counts it.
 macro_rules! alarm {
     ($($event:tt)+) => {{
-        $crate::log_events::count_alarm();
+        $crate::log_events::ALARMS.record();
         tracing::error!(target: $crate::log_events::ALARM, alarm = true, $($event)+)
     }};
 }
@@ -29,17 +31,38 @@ macro_rules! anchor {
 
 pub(crate) use {alarm, anchor};
 
-/// The alarms of this process.
-static ALARMS: AtomicU64 = AtomicU64::new(0);
+/// The alarms of this process; see [`alarm!`].
+pub(crate) static ALARMS: AlarmCounter = AlarmCounter::new();
 
-/// Counts an alarm; see [`alarm!`].
-pub(crate) fn count_alarm() {
-    ALARMS.fetch_add(1, Ordering::Relaxed);
+/// Counts alarms. The time of the last one tells an alert also of those before the first scrape,
+/// which the increase of a counter does not contain.
+#[derive(Debug)]
+pub(crate) struct AlarmCounter {
+    count: AtomicU64,
+    last_at: AtomicI64,
 }
 
-/// The number of alarms since the start of the process.
-pub(crate) fn alarm_count() -> u64 {
-    ALARMS.load(Ordering::Relaxed)
+impl AlarmCounter {
+    /// A counter at 0.
+    pub(crate) const fn new() -> Self {
+        Self { count: AtomicU64::new(0), last_at: AtomicI64::new(0) }
+    }
+
+    /// Counts an alarm.
+    pub(crate) fn record(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.last_at.store(clock::now().unix_timestamp(), Ordering::Relaxed);
+    }
+
+    /// The number of alarms since the start of the process.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The time of the last alarm, in seconds since 1970; 0 without one.
+    pub(crate) fn last_at(&self) -> i64 {
+        self.last_at.load(Ordering::Relaxed)
+    }
 }
 
 /// True if this process logs alarms.

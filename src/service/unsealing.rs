@@ -1,14 +1,12 @@
 //! Unseals stored credentials, and logs an alarm when this fails.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::errors::KeyUnavailable;
 use crate::{
     domain::{
         stored_credential::StoredCredential,
         untrusted_credential::{StoredUntrusted, UntrustedSecret},
     },
-    log_events::alarm,
+    log_events::{AlarmCounter, alarm},
     security::{
         hashing::StoredHash,
         keyring::Keyring,
@@ -27,8 +25,8 @@ pub(super) enum UnsealFailure {
 }
 
 /// Of the process: a row is unsealed at many places, and each has a keyring only.
-static FAILURES: [AtomicU64; UnsealFailure::ALL.len()] =
-    [const { AtomicU64::new(0) }; UnsealFailure::ALL.len()];
+static FAILURES: [AlarmCounter; UnsealFailure::ALL.len()] =
+    [const { AlarmCounter::new() }; UnsealFailure::ALL.len()];
 
 impl UnsealFailure {
     /// Every reason.
@@ -44,16 +42,8 @@ impl UnsealFailure {
     }
 
     /// The failures since the start of the process.
-    pub(super) fn count(self) -> u64 {
-        self.counter().load(Ordering::Relaxed)
-    }
-
-    fn record(self) {
-        self.counter().fetch_add(1, Ordering::Relaxed);
-    }
-
     #[expect(clippy::indexing_slicing, reason = "there is a counter for each reason")]
-    fn counter(self) -> &'static AtomicU64 {
+    pub(super) fn counter(self) -> &'static AlarmCounter {
         &FAILURES[self as usize]
     }
 }
@@ -69,12 +59,12 @@ pub(super) fn unseal(
     match sealing::unseal(keyring, row) {
         Ok(envelope) => Ok(Some(envelope)),
         Err(UnsealError::Damaged) => {
-            UnsealFailure::Damaged.record();
+            UnsealFailure::Damaged.counter().record();
             log_alarm(row, "failed to unseal a hash: it was changed or moved");
             Ok(None)
         }
         Err(UnsealError::UnknownKey) => {
-            UnsealFailure::UnknownKey.record();
+            UnsealFailure::UnknownKey.counter().record();
             log_alarm(row, "failed to unseal a hash: its key is not in the keyring");
             Err(KeyUnavailable)
         }
@@ -94,7 +84,7 @@ pub(super) fn unseal_hash(
     };
     let hash = StoredHash::parse(&envelope.phc);
     if hash.is_err() {
-        UnsealFailure::InvalidHash.record();
+        UnsealFailure::InvalidHash.counter().record();
         log_alarm(row, "an unsealed hash is invalid");
     }
     Ok(hash.ok())
@@ -111,7 +101,7 @@ pub(super) fn unseal_untrusted(
     match untrusted_sealing::unseal_untrusted(keyring, row) {
         Ok(secret) => Ok(Some(secret)),
         Err(UnsealError::Damaged) => {
-            UnsealFailure::Damaged.record();
+            UnsealFailure::Damaged.counter().record();
             log_untrusted_alarm(
                 row,
                 "failed to unseal an untrusted credential: it was changed or moved; an administrator \
@@ -120,7 +110,7 @@ pub(super) fn unseal_untrusted(
             Ok(None)
         }
         Err(UnsealError::UnknownKey) => {
-            UnsealFailure::UnknownKey.record();
+            UnsealFailure::UnknownKey.counter().record();
             log_untrusted_alarm(
                 row,
                 "failed to unseal an untrusted credential: its key is not in the keyring; put the \

@@ -85,7 +85,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("circuit_breaker", &[]),
     ("recent_events", &["clock"]),
-    ("log_events", &[]),
+    ("log_events", &["clock"]),
     ("trace_context", &[]),
     ("export_metrics", &[]),
     ("clock", &[]),

@@ -34,7 +34,7 @@ const INTRODUCTION: &str = "\
 
 /// What a label contains whose values are not all in the output of an idle instance, or need a word. All
 /// values of the other labels are.
-const LABELS: [(&str, &str, &str); 25] = [
+const LABELS: [(&str, &str, &str); 26] = [
     ("keeper_audit_events", "kind", "the kind of the event (`audit-events.md`)"),
     ("keeper_audit_sink_backlog", "sink", "its name in `audit.sinks`"),
     ("keeper_audit_sink_events_delivered", "sink", "its name in `audit.sinks`"),
@@ -76,6 +76,11 @@ const LABELS: [(&str, &str, &str); 25] = [
     ),
     ("keeper_reload_failed", "setting", "the setting that names the file, or `settings`"),
     ("keeper_reloads", "setting", "the setting that names the file, or `settings`"),
+    (
+        "keeper_last_unseal_failure_timestamp_seconds",
+        "reason",
+        "`damaged` (changed or moved), `unknown_key` or `invalid_hash`",
+    ),
     (
         "keeper_unseal_failures",
         "reason",

@@ -18,7 +18,8 @@ use time::OffsetDateTime;
 use super::{maintenance::Maintenance, reload_metrics::ReloadMetrics};
 use crate::{
     domain::stored_credential::HashScheme,
-    export_metrics, log_events,
+    export_metrics,
+    log_events::ALARMS,
     migration_hook::HookMetrics,
     security::hashing::HashingEngine,
     service::{
@@ -118,13 +119,21 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Alarms in the log, and rows that could not be unsealed.
 fn register_alarms(registry: &mut Registry) {
     let help = "Alarms in the log: somebody must look";
-    registry.register("alarms", help, ConstCounter::new(log_events::alarm_count()));
+    registry.register("alarms", help, ConstCounter::new(ALARMS.count()));
+    let help = "Time of the last alarm; 0 without one";
+    let last_at = ConstGauge::new(ALARMS.last_at());
+    registry.register_with_unit("last_alarm_timestamp", help, Unit::Seconds, last_at);
     let failures = Family::<ReasonLabels, Counter>::default();
+    let last_failures = Family::<ReasonLabels, Gauge>::default();
     for reason in UnsealFailure::ALL {
         let labels = ReasonLabels { reason: reason.as_str() };
-        failures.get_or_create(&labels).inc_by(reason.count());
+        failures.get_or_create(&labels).inc_by(reason.counter().count());
+        last_failures.get_or_create(&labels).set(reason.counter().last_at());
     }
     registry.register("unseal_failures", "Stored secrets that could not be unsealed", failures);
+    let help = "Time when a stored secret last could not be unsealed; 0 without one";
+    let name = "last_unseal_failure_timestamp";
+    registry.register_with_unit(name, help, Unit::Seconds, last_failures);
 }
 
 /// The reason of a failure.

@@ -138,6 +138,9 @@ async fn a_damaged_row_counts_as_such_and_as_an_alarm(pool: PgPool) {
     let failures = async || by_label(&app, "keeper_unseal_failures_total", "reason").await;
     let zero = ["damaged", "unknown_key", "invalid_hash"].map(|reason| (reason.to_owned(), 0));
     assert_eq!(failures().await, BTreeMap::from(zero.clone()));
+    let last =
+        async || by_label(&app, "keeper_last_unseal_failure_timestamp_seconds", "reason").await;
+    assert_eq!(last().await, failures().await);
     let alarms = app.metric("keeper_alarms_total").await;
     damage_row(&app).await;
     app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
@@ -145,6 +148,12 @@ async fn a_damaged_row_counts_as_such_and_as_an_alarm(pool: PgPool) {
     expected.insert("damaged".to_owned(), 1);
     assert_eq!(failures().await, expected);
     assert!((app.metric("keeper_alarms_total").await - alarms - 1.0).abs() < f64::EPSILON);
+    let text = app.metrics().await.body;
+    let alarm = number(&text, "keeper_last_alarm_timestamp_seconds").unwrap();
+    assert!(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().abs_diff(alarm) < 60, "{alarm}");
+    let last = last().await;
+    assert!(last["damaged"].abs_diff(alarm) <= 1, "{last:?}");
+    assert_eq!((last["unknown_key"], last["invalid_hash"]), (0, 0));
 }
 
 #[tokio::test]
