@@ -1,4 +1,4 @@
-//! The last warnings, errors and alarms of this instance, on the operations listener only.
+//! The last alarms, errors and warnings of this instance, on the operations listener only.
 
 use actix_web::{
     HttpResponse,
@@ -16,7 +16,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     config.route("/errors", answering(web::to(errors), &Method::GET));
 }
 
-/// `GET /errors`: the last warnings, errors and alarms of the log, oldest first, without values.
+/// `GET /errors`: the last alarms, errors and warnings of the log, oldest first, without values.
 async fn errors() -> HttpResponse {
     let object = |event: RecentEvent| {
         json!({
@@ -25,6 +25,7 @@ async fn errors() -> HttpResponse {
             "Target": event.target,
             "Message": event.message,
             "Setting": event.setting,
+            "Code": event.code,
             "Error": event.error,
         })
     };

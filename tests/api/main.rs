@@ -67,6 +67,7 @@ mod proofs;
 mod random_numbers;
 mod raw_http;
 mod reasons;
+mod recent_errors;
 mod response_headers;
 mod rest;
 mod restore;

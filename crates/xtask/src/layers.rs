@@ -84,7 +84,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("log_filter", &["log_events", "trace_context"]),
     ("domain", &[]),
     ("circuit_breaker", &[]),
-    ("recent_events", &["clock"]),
+    ("recent_events", &["log_events", "clock"]),
     ("log_events", &["clock"]),
     ("trace_context", &[]),
     ("export_metrics", &[]),

@@ -29,7 +29,7 @@ const OPERATIONS_ROUTES: [[&str; 4]; 4] = [
     [
         "`GET`",
         "`/errors`",
-        "Returns the last 100 warnings, errors and alarms of the log, without values.",
+        "Returns the last 100 alarms, 100 errors and 100 warnings of the log, without values.",
         "",
     ],
 ];

@@ -87,7 +87,7 @@ platform.json         operating system, processors, memory, limits, self-test of
 database.json         server, clock, migrations, keys and kinds of hashes
 instance-ready.txt    readiness of the running instance
 instance-metrics.txt  its metrics
-instance-errors.json  its last warnings, errors and alarms, without values
+instance-errors.json  its last alarms, errors and warnings, without values
 ";
 
 fn effective_settings() -> String {
