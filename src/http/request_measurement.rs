@@ -10,16 +10,15 @@ use actix_web::{
 
 use super::{
     error::{ApiError, ErrorKind},
-    request_metrics::{AnswerLabels, NO_ROUTE, method_label},
+    request_metrics::{TakenBy, method_label},
     state::HttpState,
 };
 
-/// The path of the route that took a request, as in the route table.
-struct TakenBy(&'static str);
-
 /// Notes the route that takes a request.
 pub(super) fn note_route(request: &ServiceRequest, path: &'static str) {
-    request.extensions_mut().insert(TakenBy(path));
+    if let Some(route) = request.extensions().get::<TakenBy>() {
+        route.set(path);
+    }
 }
 
 /// Middleware of all requests: measures the time from their head to the head of their response.
@@ -29,18 +28,13 @@ pub(super) async fn measure(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let state = request.app_data::<Data<HttpState>>().cloned();
     let state = state.ok_or_else(|| ApiError::from(ErrorKind::Internal))?;
-    let method = method_label(request.method());
-    let in_flight = state.requests.start();
+    let in_flight = state.requests.start(method_label(request.method()));
+    request.extensions_mut().insert(in_flight.route());
     let answered = next.call(request).await;
-    let (route, status) = match &answered {
-        Ok(response) => (route(response.request()), response.status()),
-        Err(error) => (NO_ROUTE, error.as_response_error().status_code()),
+    let status = match &answered {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
     };
-    in_flight.end(&AnswerLabels { route, method, status: status.as_u16() });
+    in_flight.end(status.as_u16());
     answered
-}
-
-/// The route that took a request.
-pub(super) fn route(request: &impl HttpMessage) -> &'static str {
-    request.extensions().get::<TakenBy>().map_or(NO_ROUTE, |taken| taken.0)
 }

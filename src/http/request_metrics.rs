@@ -1,6 +1,6 @@
 //! Counts the requests of the API and measures their duration, by route and never by user.
 
-use std::time::Instant;
+use std::{cell::Cell, rc::Rc, time::Instant};
 
 use actix_web::http::Method;
 use prometheus_client::{
@@ -22,7 +22,7 @@ const FIRST_BOUND: f64 = 1.0 / 4096.0;
 const BOUNDS: u16 = 17;
 
 /// The route of requests that no route took: unknown paths, and requests that were refused earlier.
-pub(super) const NO_ROUTE: &str = "none";
+const NO_ROUTE: &str = "none";
 
 /// The methods of routes. Others share a label, so that callers cannot add labels.
 const METHODS: [Method; 7] = [
@@ -45,10 +45,10 @@ pub(crate) struct RequestMetrics {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct AnswerLabels {
-    pub(super) route: &'static str,
-    pub(super) method: &'static str,
-    pub(super) status: u16,
+struct AnswerLabels {
+    route: &'static str,
+    method: &'static str,
+    status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,19 +86,27 @@ impl RequestMetrics {
     /// The metrics after one request, for documents.
     pub(super) fn example() -> Self {
         let metrics = Self::default();
-        metrics.start().end(&AnswerLabels { route: NO_ROUTE, method: "GET", status: 404 });
+        metrics.start("GET").end(404);
         metrics
     }
 
-    pub(super) fn start(&self) -> InFlight<'_> {
+    /// Counts a request that begins now, with the label of its method.
+    pub(super) fn start(&self, method: &'static str) -> InFlight<'_> {
         self.in_flight.inc();
-        InFlight { metrics: self, begin: Instant::now(), is_answered: false }
+        InFlight {
+            metrics: self,
+            begin: Instant::now(),
+            method,
+            route: TakenBy(Rc::new(Cell::new(NO_ROUTE))),
+            is_answered: false,
+        }
     }
 
     /// Registers all metrics.
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("requests", "Requests that were answered", self.answered.clone());
-        let help = "Time from the head of a request to the head of its response";
+        let help = "Time from the head of a request to the head of its response, or until its client \
+                    disconnected";
         let durations = self.durations.clone();
         registry.register_with_unit("request_duration", help, Unit::Seconds, durations);
         let help = "Requests that are not answered yet";
@@ -108,27 +116,48 @@ impl RequestMetrics {
     }
 }
 
+/// The route that takes a request, shared with the request: an abandoned one is dropped with its
+/// extensions.
+#[derive(Debug, Clone)]
+pub(super) struct TakenBy(Rc<Cell<&'static str>>);
+
+impl TakenBy {
+    /// Notes the path of the route, as in the route table.
+    pub(super) fn set(&self, path: &'static str) {
+        self.0.set(path);
+    }
+}
+
 /// A request that is not answered yet. It is abandoned when this is dropped.
 pub(super) struct InFlight<'metrics> {
     metrics: &'metrics RequestMetrics,
     begin: Instant,
+    method: &'static str,
+    route: TakenBy,
     is_answered: bool,
 }
 
 impl InFlight<'_> {
+    /// Where the route notes that it takes the request.
+    pub(super) fn route(&self) -> TakenBy {
+        self.route.clone()
+    }
+
     /// Counts the answer.
-    pub(super) fn end(mut self, labels: &AnswerLabels) {
+    pub(super) fn end(mut self, status: u16) {
         self.is_answered = true;
-        let AnswerLabels { route, method, .. } = *labels;
-        let durations = self.metrics.durations.get_or_create(&RouteLabels { route, method });
-        durations.observe(self.begin.elapsed().as_secs_f64());
-        self.metrics.answered.get_or_create(labels).inc();
+        let labels = AnswerLabels { route: self.route.0.get(), method: self.method, status };
+        self.metrics.answered.get_or_create(&labels).inc();
     }
 }
 
 impl Drop for InFlight<'_> {
+    /// Measures the request, also an abandoned one: clients give up on slow requests first.
     fn drop(&mut self) {
         self.metrics.in_flight.dec();
+        let labels = RouteLabels { route: self.route.0.get(), method: self.method };
+        let durations = self.metrics.durations.get_or_create(&labels);
+        durations.observe(self.begin.elapsed().as_secs_f64());
         if !self.is_answered {
             self.metrics.abandoned.inc();
         }
@@ -137,19 +166,32 @@ impl Drop for InFlight<'_> {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::text::encode;
+
     use super::*;
 
     #[test]
     fn a_request_is_answered_or_abandoned() {
         let metrics = RequestMetrics::default();
-        let (answered, abandoned) = (metrics.start(), metrics.start());
+        let (answered, abandoned) = (metrics.start("GET"), metrics.start("GET"));
         assert_eq!(metrics.in_flight.get(), 2);
-        let labels = AnswerLabels { route: "/docs", method: "GET", status: 200 };
-        answered.end(&labels);
+        answered.route().set("/docs");
+        abandoned.route().set("/slow");
+        answered.end(200);
         assert_eq!((metrics.in_flight.get(), metrics.abandoned.get()), (1, 0));
         drop(abandoned);
         assert_eq!((metrics.in_flight.get(), metrics.abandoned.get()), (0, 1));
+        let labels = AnswerLabels { route: "/docs", method: "GET", status: 200 };
         assert_eq!(metrics.answered.get_or_create(&labels).get(), 1);
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for route in ["/docs", "/slow"] {
+            let count =
+                format!("request_duration_seconds_count{{route=\"{route}\",method=\"GET\"}} 1");
+            assert!(text.contains(&count), "{text}");
+        }
     }
 
     #[test]

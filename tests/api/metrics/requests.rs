@@ -81,5 +81,9 @@ async fn a_request_is_in_flight_until_it_is_answered_or_abandoned(pool: PgPool) 
     drop(save);
     app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
     app.wait_for_metric("keeper_http_requests_abandoned_total", 1.0).await;
+    // It took time, too.
+    let count =
+        format!(r#"keeper_http_request_duration_seconds_count{{route="{SAVE}",method="POST"}}"#);
+    assert_eq!(number(&app.metrics().await.body, &count), Some(1));
     transaction.rollback().await.unwrap();
 }
