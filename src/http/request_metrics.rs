@@ -24,6 +24,9 @@ const BOUNDS: u16 = 17;
 /// The route of requests that no route took: unknown paths, and requests that were refused earlier.
 const NO_ROUTE: &str = "none";
 
+/// The statuses of failures of the service.
+const FAILURES: [u16; 2] = [500, 503];
+
 /// The methods of routes. Others share a label, so that callers cannot add labels.
 const METHODS: [Method; 7] = [
     Method::GET,
@@ -147,6 +150,13 @@ impl InFlight<'_> {
     pub(super) fn end(mut self, status: u16) {
         self.is_answered = true;
         let labels = AnswerLabels { route: self.route.0.get(), method: self.method, status };
+        if self.metrics.answered.get(&labels).is_none() {
+            // The rate of a series lacks its first value. So the failures of a route begin at 0, with
+            // the first request.
+            for status in FAILURES {
+                drop(self.metrics.answered.get_or_create(&AnswerLabels { status, ..labels }));
+            }
+        }
         self.metrics.answered.get_or_create(&labels).inc();
     }
 }

@@ -48,6 +48,9 @@ async fn each_request_counts_for_its_route_method_and_status(pool: PgPool) {
         ("/api/v1/User/{user}", "GET", 200, 1),
         ("none", "GET", 404, 2),
         (SAVE, "POST", 400, 1),
+        // Failures have a series before the first one.
+        (PRINCIPAL, "GET", 500, 0),
+        (SAVE, "POST", 503, 0),
     ] {
         assert_eq!(number(&text, &requests(route, method, status)), Some(expected), "{text}");
     }
