@@ -113,7 +113,13 @@ impl MailDelivery {
     pub(crate) async fn run(&self, maintenance: &Arc<Maintenance>) {
         let mut failures = 0;
         loop {
-            let change = maintenance.writable().await;
+            let change = loop {
+                match tokio::time::timeout(PERIOD, maintenance.writable()).await {
+                    Ok(change) => break change,
+                    // Mails grow old meanwhile, too.
+                    Err(_) => self.metrics.measure(&self.database).await,
+                }
+            };
             let progress = self.deliver_next().await.unwrap_or_else(|error| {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -126,12 +132,12 @@ impl MailDelivery {
                 Progress::Handled => failures = 0,
                 Progress::ServerFailed => {
                     failures += 1;
-                    self.measure().await;
+                    self.metrics.measure(&self.database).await;
                     tokio::time::sleep(pause_after(failures)).await;
                 }
                 Progress::Nothing => {
                     self.client.close_idle().await;
-                    self.measure().await;
+                    self.metrics.measure(&self.database).await;
                     // It ends early when this instance queues a mail.
                     let _ = tokio::time::timeout(PERIOD, self.wake.notified()).await;
                 }
@@ -311,20 +317,6 @@ impl MailDelivery {
         connection.release();
         self.metrics.record(event);
         Ok(())
-    }
-
-    /// Measures the queue.
-    async fn measure(&self) {
-        let waiting = async {
-            let mut connection = self.database.connection().await?;
-            let waiting = password_mails::waiting(&mut connection).await?;
-            connection.release();
-            Ok::<_, StorageError>(waiting)
-        };
-        // The next look at the queue reports that the database does not answer.
-        let Ok((mails, oldest)) = waiting.await else { return };
-        let age = |oldest: OffsetDateTime| (clock::now() - oldest).whole_seconds().max(0);
-        self.metrics.set_waiting(mails, oldest.map_or(0, age));
     }
 }
 

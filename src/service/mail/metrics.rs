@@ -5,6 +5,12 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
+use time::OffsetDateTime;
+
+use crate::{
+    clock,
+    storage::{Database, StorageError, password_mails},
+};
 
 /// What happened to a request or a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +62,19 @@ impl MailMetrics {
         self.events.get_or_create(&EventLabels { event: event.as_str() }).inc();
     }
 
-    /// Notes how many mails wait, and for how many seconds the oldest one has waited.
-    pub(super) fn set_waiting(&self, mails: i64, oldest_seconds: i64) {
+    /// Measures the queue.
+    pub(super) async fn measure(&self, database: &Database) {
+        let waiting = async {
+            let mut connection = database.connection().await?;
+            let waiting = password_mails::waiting(&mut connection).await?;
+            connection.release();
+            Ok::<_, StorageError>(waiting)
+        };
+        // The next look at the queue reports that the database does not answer.
+        let Ok((mails, oldest)) = waiting.await else { return };
+        let age = |oldest: OffsetDateTime| (clock::now() - oldest).whole_seconds().max(0);
         self.waiting.set(mails);
-        self.oldest.set(oldest_seconds);
+        self.oldest.set(oldest.map_or(0, age));
     }
 
     /// Registers all metrics.

@@ -9,7 +9,7 @@ use super::{
     MAILED, ask_for, assert_last_events, hurry, link_of, open, path_of, spawn, spawn_with,
     wait_for_event,
 };
-use crate::support::{Credentials, MailServer, PRINCIPAL, TestApp, assert_becomes};
+use crate::support::{Credentials, MailServer, PRINCIPAL, TestApp, assert_becomes, wait_until};
 
 /// The number of deliveries of each mail.
 async fn attempts(app: &TestApp) -> Vec<i32> {
@@ -81,6 +81,11 @@ async fn a_mail_waits_while_the_service_is_read_only(pool: PgPool) {
     app.reconfigure(&read_only("true")).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(attempts(&app).await, [1]);
+    // Its age is measured meanwhile.
+    app.wait_for_metric("keeper_mail_waiting", 1.0).await;
+    let age = async || app.metric("keeper_mail_oldest_waiting_seconds").await;
+    let before = age().await;
+    wait_until("the mail grows older", async || age().await > before).await;
     app.reconfigure(&read_only("false")).await;
     server.wait_for_mail(1).await;
 }
