@@ -12,9 +12,13 @@ pub(crate) const FAILURES: u32 = 5;
 /// How long an open breaker refuses requests, before one may try again.
 pub(crate) const OPEN_TIME: Duration = Duration::from_secs(10);
 
+/// How long a failure counts for [`Breaker::is_failing`].
+pub(crate) const FAILURE_TIME: Duration = Duration::from_mins(15);
+
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
+    failed_at: Option<Instant>,
     /// `None`: closed.
     open_until: Option<Instant>,
     /// True while a request decides whether the breaker closes.
@@ -45,9 +49,13 @@ impl Breaker {
         Some(Passage { breaker: self, is_probe })
     }
 
-    /// True while requests are refused.
-    pub(crate) fn is_open(&self) -> bool {
-        self.lock().open_until.is_some()
+    /// True while the other system is known to fail: the breaker is open, and a request has failed
+    /// within [`FAILURE_TIME`]. Without requests, an open breaker stays open, and nobody knows whether
+    /// the other system is back.
+    pub(crate) fn is_failing(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let is_recent = |at| now.saturating_duration_since(at) < FAILURE_TIME;
+        state.open_until.is_some() && state.failed_at.is_some_and(is_recent)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -68,6 +76,7 @@ impl Passage<'_> {
     pub(crate) fn fail(self, now: Instant) -> bool {
         let mut state = self.breaker.lock();
         state.failures = state.failures.saturating_add(1);
+        state.failed_at = Some(now);
         let was_closed = state.open_until.is_none();
         // Requests that began before the breaker opened do not extend its time.
         if self.is_probe || (was_closed && state.failures >= FAILURES) {
@@ -97,7 +106,7 @@ mod tests {
             let opened = breaker.enter(now).unwrap().fail(now);
             assert_eq!(opened, failure == FAILURES);
         }
-        assert!(breaker.is_open() && breaker.enter(now).is_none());
+        assert!(breaker.is_failing(now) && breaker.enter(now).is_none());
     }
 
     #[test]
@@ -110,8 +119,25 @@ mod tests {
         open(&breaker, now);
         assert!(breaker.enter(now + JUST_BEFORE).is_none());
         breaker.enter(now + OPEN_TIME).unwrap().succeed();
-        assert!(!breaker.is_open());
+        assert!(!breaker.is_failing(now));
         open(&breaker, now);
+    }
+
+    #[test]
+    fn an_open_breaker_fails_until_nothing_has_failed_for_a_while() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        breaker.enter(now).unwrap().fail(now);
+        assert!(!breaker.is_failing(now), "one failure does not open it");
+        breaker.enter(now).unwrap().succeed();
+        open(&breaker, now);
+        let before_end = FAILURE_TIME.saturating_sub(Duration::from_millis(1));
+        assert!(breaker.is_failing(now + before_end));
+        assert!(!breaker.is_failing(now + FAILURE_TIME));
+        // The next request fails.
+        let later = now + FAILURE_TIME * 2;
+        breaker.enter(later).unwrap().fail(later);
+        assert!(breaker.is_failing(later + before_end));
+        assert!(!breaker.is_failing(later + FAILURE_TIME));
     }
 
     #[test]
@@ -137,6 +163,6 @@ mod tests {
         slow.fail(now + OPEN_TIME);
         drop(breaker.enter(now + OPEN_TIME).unwrap());
         answered.succeed();
-        assert!(!breaker.is_open());
+        assert!(!breaker.is_failing(now));
     }
 }

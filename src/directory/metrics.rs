@@ -2,7 +2,11 @@
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
     registry::Registry,
 };
 
@@ -14,7 +18,6 @@ pub(crate) struct DirectoryMetrics {
     searches: Family<OutcomeLabels, Counter>,
     bind_refused: Gauge,
     logins: Family<OutcomeLabels, Counter>,
-    login_breaker_open: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,22 +55,19 @@ impl DirectoryMetrics {
         self.logins.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// Notes whether the directory is not asked about passwords.
-    pub(super) fn set_login_breaker_open(&self, is_open: bool) {
-        self.login_breaker_open.set(i64::from(is_open));
-    }
-
     /// Notes whether the directory refuses the password of the service.
     pub(super) fn set_bind_refused(&self, is_refused: bool) {
         self.bind_refused.set(i64::from(is_refused));
     }
 
-    /// Registers all metrics, with the connections for searches and for logins.
+    /// Registers all metrics, with the connections for searches and for logins, and whether the
+    /// directory is known to fail at logins.
     pub(crate) fn register(
         &self,
         registry: &mut Registry,
         searches: DirectoryConnections,
         logins: DirectoryConnections,
+        is_failing: bool,
     ) {
         for outcome in DirectoryError::OUTCOMES {
             drop(self.searches.get_or_create(&OutcomeLabels { outcome }));
@@ -84,8 +84,8 @@ impl DirectoryMetrics {
         let help = "Logins that the directory was asked about, or should have been";
         registry.register("logins", help, self.logins.clone());
         let help = "1: the directory is not asked about passwords, because several requests in a \
-                    row failed";
-        registry.register("login_breaker_open", help, self.login_breaker_open.clone());
+                    row failed. 0: it is, or nothing has failed for 15 minutes";
+        registry.register("login_breaker_open", help, ConstGauge::new(i64::from(is_failing)));
         for (name, help, number) in [
             ("connections", "Open connections to the directory", searches.open),
             (

@@ -86,7 +86,6 @@ impl PasswordVerifier {
     ) -> Result<BindVerdict, DirectoryError> {
         let verdict = self.verify_in_turn(identifier, password).await;
         self.metrics.record_login(&verdict);
-        self.metrics.set_login_breaker_open(self.breaker.is_open());
         verdict
     }
 
@@ -97,6 +96,11 @@ impl PasswordVerifier {
     pub(crate) async fn check(&self) -> Result<(), DirectoryError> {
         let checked = timeout(self.options.timeout, self.ask_about_nobody());
         checked.await.unwrap_or(Err(DirectoryError::VerificationTimedOut)).map(drop)
+    }
+
+    /// True while the directory is known to fail, for metrics.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.breaker.is_failing(Instant::now().into_std())
     }
 
     /// The connections, for metrics.

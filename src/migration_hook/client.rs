@@ -40,7 +40,7 @@ const IDLE_TIME: Duration = Duration::from_secs(15);
 pub(crate) struct MigrationHook {
     client: Client,
     options: HookOptions,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
     /// A place for each request in progress.
     places: Semaphore,
     /// A place for each login that waits or is in progress.
@@ -63,7 +63,7 @@ impl MigrationHook {
     pub(crate) fn new(options: HookOptions, metrics: Arc<HookMetrics>) -> Result<Self, HookError> {
         Ok(Self {
             client: http_client(&options)?,
-            breaker: Breaker::default(),
+            breaker: Arc::clone(&metrics.breaker),
             places: Semaphore::new(options.maximum_requests),
             entries: Semaphore::new(options.maximum_requests * (1 + WAITING)),
             options,
@@ -153,7 +153,6 @@ impl MigrationHook {
                 }
             }
         }
-        self.metrics.set_breaker_open(self.breaker.is_open());
         answered
     }
 

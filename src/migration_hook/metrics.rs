@@ -1,12 +1,15 @@
 //! Metrics of the move from an old system.
 
+use std::{sync::Arc, time::Instant};
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
 
 use super::{answer::HookAnswer, error::HookError};
+use crate::circuit_breaker::Breaker;
 
 /// Counts the questions to the old system by outcome, and the users who moved. Shared by the client
 /// and by `/metrics`.
@@ -14,7 +17,8 @@ use super::{answer::HookAnswer, error::HookError};
 pub(crate) struct HookMetrics {
     logins: Family<LoginLabels, Counter>,
     users_moved: Counter,
-    breaker_open: Gauge,
+    /// That of the client.
+    pub(super) breaker: Arc<Breaker>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,11 +46,6 @@ impl HookMetrics {
         self.users_moved.inc();
     }
 
-    /// Notes whether the breaker is open.
-    pub(super) fn set_breaker_open(&self, is_open: bool) {
-        self.breaker_open.set(i64::from(is_open));
-    }
-
     /// Registers all metrics.
     pub(crate) fn register(&self, registry: &mut Registry) {
         for outcome in ANSWERS.into_iter().chain(HookError::OUTCOMES) {
@@ -56,7 +55,9 @@ impl HookMetrics {
         registry.register("logins", help, self.logins.clone());
         let help = "Users who moved: their password is kept here since";
         registry.register("users_moved", help, self.users_moved.clone());
-        let help = "1: the old system is not asked, because several requests in a row failed";
-        registry.register("breaker_open", help, self.breaker_open.clone());
+        let help = "1: the old system is not asked, because several requests in a row failed. 0: it \
+                    is, or nothing has failed for 15 minutes";
+        let is_failing = self.breaker.is_failing(Instant::now());
+        registry.register("breaker_open", help, ConstGauge::new(i64::from(is_failing)));
     }
 }

@@ -128,6 +128,7 @@ impl DirectorySearch {
         let searches = self.directory.as_ref().map(Directory::connections);
         let logins = self.verifier.as_deref().map(PasswordVerifier::connections);
         let (searches, logins) = (searches.unwrap_or_default(), logins.unwrap_or_default());
-        self.metrics.register(registry, searches, logins);
+        let is_failing = self.verifier.as_deref().is_some_and(PasswordVerifier::is_failing);
+        self.metrics.register(registry, searches, logins, is_failing);
     }
 }
