@@ -149,6 +149,18 @@ fn each_alert_has_a_severity_and_a_section_of_the_guide() {
 }
 
 #[test]
+fn every_rule_tells_namespaces_and_jobs_apart() {
+    let rules = read(RULES);
+    for operator in [" by (", " on ("] {
+        let labels: Vec<_> = rules.split(operator).skip(1).collect();
+        assert!(!labels.is_empty(), "{operator}");
+        for labels in labels {
+            assert!(labels.starts_with("namespace, job"), "{operator}{labels}");
+        }
+    }
+}
+
+#[test]
 fn the_rule_for_kubernetes_has_the_same_groups() {
     let rules = read(RULES);
     let groups = &rules[rules.find("groups:").unwrap()..];
