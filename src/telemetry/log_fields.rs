@@ -115,6 +115,10 @@ pub(crate) const FIELDS: &[LogField] = fields! {
         "Number of the last audit event of an anchored chain.";
     "audit.mac" => "keeper.audit.mac": Keyword,
         "MAC of the last audit event of an anchored chain.";
+    "sink" => "keeper.audit.sink": Keyword,
+        "Sink of the audit stream.";
+    "undelivered" => "keeper.audit.undelivered": Integer,
+        "Number of audit events that a sink has not got yet.";
     "key.id" => "keeper.key.id": Keyword,
         "Id of the key of the keyring.";
     "anchor.signature" => "keeper.anchor.signature": Keyword,
