@@ -1,10 +1,10 @@
 //! Sends events as syslog messages over TLS (RFC 5424 and RFC 5425).
 //!
 //! Syslog has no acknowledgments. Each batch therefore has a connection of its own, which this client
-//! closes first: a server that ends TLS in return has read everything before. Some servers, such as
-//! rsyslog, end the connection without ending TLS. Then TCP says whether they read everything: a system
-//! resets a connection that its program closes with unread data, or before data arrives. After any other
-//! end, the batch is repeated.
+//! closes first. The server may end TLS in return, or only the connection, as rsyslog does. Neither says
+//! that it has read everything: a server that is stopped ends TLS of its own accord. TCP says so: a system
+//! resets a connection that its program closes with unread data, or before data arrives. After a reset,
+//! the batch is repeated. What a server has read and not processed is lost unnoticed.
 
 use std::{
     io::ErrorKind,
@@ -99,14 +99,14 @@ impl SyslogSink {
         let mut ignored = [0; 512];
         loop {
             match stream.read(&mut ignored).await {
-                Ok(0) => return Ok(()),
+                Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
                 Err(error) => return Err(unconfirmed(error)),
             }
         }
-        // The server ended the connection without ending TLS. If it did so before it read everything, a
-        // reset arrives within a round trip.
+        // If the server closes the connection before it has read everything, a reset arrives within a
+        // round trip.
         tokio::time::sleep(reset_time).await;
         match stream.get_ref().0.take_error() {
             Ok(None) => Ok(()),

@@ -1,12 +1,13 @@
 //! A real rsyslog as a sink.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::TcpListener, sync::Arc, thread, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgPool;
+use tokio_rustls::rustls::ServerConnection;
 
 use super::{assert_verified, stored, wait_for_all};
-use crate::support::{PLAIN, Rsyslog, TestApp};
+use crate::support::{PLAIN, Rsyslog, TestApp, TestCertificate, server_config, wait_until};
 
 /// The settings of a sink that sends to rsyslog, with more members.
 fn settings(server: &Rsyslog, members: &str) -> String {
@@ -108,7 +109,7 @@ async fn rsyslog_gets_every_event_as_cef(pool: PgPool) {
         if read() == expected {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(read(), expected);
 }
@@ -161,4 +162,49 @@ async fn a_wrong_address_certificate_or_key_is_found_before_the_first_event(pool
     let other = valid.replace(&path("ca.crt"), &path("client.crt"));
     assert!(doctor(&other).contains("siem: TLS with localhost"), "{}", doctor(&other));
     assert!(server.lines().is_empty(), "a check sent a message");
+}
+
+/// Starts a server that ends TLS and the connection after the handshake, with the messages unread.
+fn start_without_reading(certificate: &TestCertificate) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = server_config(certificate);
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            if tls.complete_io(&mut connection).is_ok() {
+                // The client has sent everything meanwhile, and waits.
+                thread::sleep(Duration::from_millis(200));
+                tls.send_close_notify();
+                let _ = tls.complete_io(&mut connection);
+            }
+        }
+    });
+    port
+}
+
+#[sqlx::test]
+async fn the_end_of_tls_does_not_confirm_what_was_not_read(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    // The first bytes may come with the end of the handshake.
+    for value in 0..40 {
+        save(&app, &value.to_string()).await;
+    }
+    let mut server = Rsyslog::start(false);
+    let valid = settings(&server, "");
+    let certificate = server.authority.issue(&["localhost"]);
+    server.stop();
+    let port = start_without_reading(&certificate);
+    let (from, to) = (format!("localhost:{}", server.port), format!("localhost:{port}"));
+    app.rewrite_settings(&valid.replace(&from, &to));
+    app.restart().await;
+    let failures = "keeper_audit_sink_failures_total{sink=\"siem\",reason=\"unreachable\"}";
+    wait_until("a delivery fails", async || app.metric(failures).await > 0.0).await;
+    let delivered = app.metric("keeper_audit_sink_events_delivered_total{sink=\"siem\"}").await;
+    assert!(delivered.abs() < f64::EPSILON, "{delivered} events count as delivered");
+    server.restart();
+    app.rewrite_settings(&valid);
+    app.restart().await;
+    wait_for_all(&app, || received(&server)).await;
 }

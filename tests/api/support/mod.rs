@@ -49,7 +49,7 @@ pub(crate) use self::{
     issuer::TestIssuer,
     key_server::KeyServer,
     mail_server::{MAIL_LOGIN, MAIL_PASSWORD, MailServer, converse, raw_mail_server},
-    old_system::{OldSystem, Reply, http_reply, late, old_password, verify_by_name},
+    old_system::{OldSystem, Reply, http_reply, late, old_password, server_config, verify_by_name},
     open_bao::OpenBao,
     pgbouncer::{PgBouncer, installed_pgbouncer, newer_pgbouncer, role_timeouts},
     ports::{free_address, free_port, wait_until_listening},

@@ -169,7 +169,7 @@ impl OldSystem {
 }
 
 /// The TLS configuration of a server with this certificate.
-pub(super) fn server_config(certificate: &TestCertificate) -> Arc<ServerConfig> {
+pub(crate) fn server_config(certificate: &TestCertificate) -> Arc<ServerConfig> {
     let chain = vec![CertificateDer::from_pem_slice(certificate.certificate.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).unwrap();
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
