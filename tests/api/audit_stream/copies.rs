@@ -96,6 +96,23 @@ async fn every_change_of_a_copy_is_found(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_changed_repetition_is_found(pool: PgPool) {
+    let copy = StreamCopy::new(pool).await;
+    let forge = |line: &mut String| *line = line.replace("127.0.0.1", "192.0.2.7");
+    let expected = "event 4 or its predecessor was changed";
+    let mut appended = copy.lines.clone();
+    appended.push(copy.lines[copy.index(4)].clone());
+    copy.verify(&appended).assert_success();
+    forge(appended.last_mut().unwrap());
+    copy.assert_found(&appended, expected);
+    // The last event of each user comes first, so all others are repetitions.
+    let mut reversed: Vec<_> = copy.lines.iter().rev().cloned().collect();
+    copy.verify(&reversed).assert_success();
+    forge(&mut reversed[copy.lines.len() - 1 - copy.index(4)]);
+    copy.assert_found(&reversed, expected);
+}
+
+#[sqlx::test]
 async fn a_database_that_was_rolled_back_is_found(pool: PgPool) {
     let copy = StreamCopy::new(pool).await;
     // As an older backup: the last save of the plain user has not happened, and its chain is intact.

@@ -59,11 +59,7 @@ impl CopyVerifier {
         let head = self.heads.get(&user_id);
         let known = head.map_or(0, |head| head.sequence);
         if sequence <= known {
-            // The sink got it again; its place in the copy says nothing.
-            return Ok(match self.stored_mac(user_id, sequence).await? {
-                Some(mac) if mac.ct_eq(&link.mac).into() => None,
-                _ => Some(Discrepancy::EventChanged(sequence)),
-            });
+            return self.verify_repetition(link).await;
         }
         let missing = head.is_some() && sequence != known + 1;
         let previous = match head {
@@ -75,6 +71,23 @@ impl CopyVerifier {
         let found = self.compare(link, previous.as_deref());
         self.heads.insert(user_id, CopiedHead { sequence, mac: link.mac.clone() });
         Ok(if missing { Some(Discrepancy::EventMissing(known + 1)) } else { found })
+    }
+
+    /// Verifies an event that the sink got again. Its place in the copy says nothing.
+    async fn verify_repetition(
+        &self,
+        link: &ChainLink,
+    ) -> Result<Option<Discrepancy>, StorageError> {
+        let (user_id, sequence) = (link.event.user_id, link.event.sequence);
+        let stored = self.stored_mac(user_id, sequence).await?;
+        if !stored.is_some_and(|mac| mac.ct_eq(&link.mac).into()) {
+            return Ok(Some(Discrepancy::EventChanged(sequence)));
+        }
+        let previous = match sequence {
+            1 => Some(START_OF_CHAIN.to_vec()),
+            _ => self.stored_mac(user_id, sequence - 1).await?,
+        };
+        Ok(self.compare(link, previous.as_deref()))
     }
 
     /// Compares the MAC of an event with that which its members and the previous MAC have.
