@@ -35,6 +35,12 @@ impl SinkProgress {
     }
 }
 
+/// The position before every event, given that of the first visible one. A transaction that has not
+/// ended may have an earlier event: the sequence gives out positions from 1 on.
+pub(crate) fn before_first(first: Option<i64>) -> i64 {
+    first.map_or(0, |first| first.saturating_sub(1).min(0))
+}
+
 /// The events before the first gap that may still be filled, and whether there is one.
 ///
 /// A transaction takes the positions of its events before it commits, so a later position can be
@@ -107,6 +113,13 @@ mod tests {
             let (complete, found) = before_gap(events, after, settled);
             let complete: Vec<_> = complete.iter().map(|event| event.position).collect();
             assert_eq!((complete, found), (expected, has_gap), "{positions:?} {after} {settled}");
+        }
+    }
+
+    #[test]
+    fn the_first_point_is_before_events_that_are_not_committed() {
+        for (first, expected) in [(None, 0), (Some(1), 0), (Some(7), 0), (Some(-3), -4)] {
+            assert_eq!(before_first(first), expected, "{first:?}");
         }
     }
 

@@ -40,13 +40,7 @@ pub(super) async fn run(
     format: Format,
 ) -> Result<ExitCode, Failure> {
     if let (Some(sink), Some(point)) = (&arguments.sink, arguments.from) {
-        let moved = positions.move_to(sink, point).await?;
-        let position = moved.ok_or_else(|| {
-            Failure::new(
-                "sink not found; name one of audit.sinks that `serve` has used, which `audit stream` \
-                 lists",
-            )
-        })?;
+        let position = positions.move_to(sink, point).await?;
         output::print_status(format_args!(
             "{sink} goes on with the events after position {position}"
         ));

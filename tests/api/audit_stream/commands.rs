@@ -38,6 +38,13 @@ async fn a_sink_goes_on_from_any_point(pool: PgPool) {
         wait_for_length(&archive, expected.len()).await;
         assert_eq!(archive.events().iter().map(place).collect::<Vec<_>>(), expected, "{point}");
     }
+    let last = events.last().unwrap()["position"].as_i64().unwrap();
+    let beyond = (last + 2).to_string();
+    app.command(&["audit", "stream", "--sink", "archive", "--from", &beyond], "")
+        .assert_error(&format!("beyond the end of the stream; the last event has position {last}"));
+    assert_eq!(listed()["position"], last);
+    // The position of the next event is the end.
+    moved(&(last + 1).to_string());
     moved("end");
     app.save(&app.administrator(), PLAIN.0, "", "y").await.assert_saved();
     expected.push((PLAIN.0.into(), 4));

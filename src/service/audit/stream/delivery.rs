@@ -9,7 +9,7 @@ use super::{metrics::SinkMetrics, pressure::StreamPressure, sink_task::SinkTask}
 use crate::{
     audit_sinks::Sink,
     clock,
-    domain::audit_stream::SinkProgress,
+    domain::audit_stream::{SinkProgress, before_first},
     storage::{Database, StorageError, audit_sinks, audit_sinks::StoredSink, audit_stream},
 };
 
@@ -73,13 +73,14 @@ impl AuditStream {
     async fn look(&self, now: OffsetDateTime) -> Result<(), StorageError> {
         let mut connection = self.database.connection().await?;
         let range = audit_stream::find_range(&mut connection).await?;
-        let (first, end) = range.unwrap_or((1, 0));
+        let (first, end) = range.unzip();
+        let end = end.unwrap_or_default();
         let stored = audit_sinks::list(&mut connection).await?;
         let mut worst = ("", 0);
         for Sink { name, .. } in &self.sinks {
             let Some(progress) = find(&stored, name) else {
                 // It gets every event, and those until now do not count as undelivered.
-                let progress = SinkProgress { position: first.saturating_sub(1), reached: end };
+                let progress = SinkProgress { position: before_first(first), reached: end };
                 audit_sinks::add(&mut connection, name, progress).await?;
                 continue;
             };

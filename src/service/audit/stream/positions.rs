@@ -1,8 +1,20 @@
 //! Shows how far the sinks are, and moves them to another position.
 
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::storage::{Database, StorageError, audit_sinks, audit_sinks::StoredSink, audit_stream};
+use crate::{
+    domain::audit_stream::before_first,
+    storage::{Database, StorageError, audit_sinks, audit_sinks::StoredSink, audit_stream},
+};
+
+/// The longest time that a sink that is moved waits for transactions.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The time between two looks at these transactions.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A point of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +34,27 @@ pub(crate) enum StreamPoint {
 pub(crate) struct SinkState {
     pub(crate) sink: StoredSink,
     pub(crate) backlog: u64,
+}
+
+/// Why a sink was not moved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MoveError {
+    #[error(
+        "sink not found; name one of audit.sinks that `serve` has used, which `audit stream` lists"
+    )]
+    UnknownSink,
+    #[error(
+        "position {position} is beyond the end of the stream; the last event has position {last}; pass \
+         {next} or less, or `end`", next = .last + 1
+    )]
+    BeyondEnd { position: i64, last: i64 },
+    #[error(
+        "timed out waiting for transactions that may add events before that point; nothing was \
+         changed; run the command again, after an import has ended"
+    )]
+    Unsettled,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// Shows and moves the positions of sinks.
@@ -47,27 +80,47 @@ impl StreamPositions {
     }
 
     /// Moves a sink, which then gets every event after that point, in some cases again; returns its new
-    /// position, or `None` for a sink that no instance has used yet.
+    /// position.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub(crate) async fn move_to(
-        &self,
-        sink: &str,
-        point: StreamPoint,
-    ) -> Result<Option<i64>, StorageError> {
+    /// See [`MoveError`].
+    pub(crate) async fn move_to(&self, sink: &str, point: StreamPoint) -> Result<i64, MoveError> {
         let mut connection = self.database.connection().await?;
-        let range = audit_stream::find_range(&mut connection).await?;
+        let (first, last) = audit_stream::find_range(&mut connection).await?.unzip();
+        let last = last.unwrap_or_default();
         let position = match point {
-            StreamPoint::First => range.map_or(0, |(first, _)| first.saturating_sub(1)),
-            StreamPoint::End => range.map_or(0, |(_, last)| last),
+            StreamPoint::First => before_first(first),
+            StreamPoint::End => {
+                wait_for_writers(&mut connection).await?;
+                last
+            }
+            StreamPoint::Position(position) if position > last.saturating_add(1) => {
+                return Err(MoveError::BeyondEnd { position, last });
+            }
             StreamPoint::Position(position) => position.saturating_sub(1),
             StreamPoint::Time(since) => {
-                audit_stream::find_position_before(&mut connection, since).await?
+                wait_for_writers(&mut connection).await?;
+                // Transactions that began meanwhile may add events after the last one.
+                audit_stream::find_position_before(&mut connection, since).await?.min(last)
             }
         };
         let is_moved = audit_sinks::move_to(&mut connection, sink, position).await?;
         connection.release();
-        Ok(is_moved.then_some(position))
+        if is_moved { Ok(position) } else { Err(MoveError::UnknownSink) }
     }
+}
+
+/// Waits until the transactions have ended that may add events before those that were visible.
+async fn wait_for_writers(connection: &mut PgConnection) -> Result<(), MoveError> {
+    let begun_at = Instant::now();
+    let mut writers = audit_stream::list_writers(connection).await?;
+    while !writers.is_empty() {
+        if begun_at.elapsed() > LONGEST_WAIT {
+            return Err(MoveError::Unsettled);
+        }
+        tokio::time::sleep(LOOK).await;
+        let running = audit_stream::list_writers(connection).await?;
+        writers.retain(|writer| running.contains(writer));
+    }
+    Ok(())
 }
