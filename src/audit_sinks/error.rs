@@ -62,8 +62,8 @@ pub(crate) enum SinkError {
     TimedOut { host: String },
     #[error("{host} answered with status {status} instead of 2xx; check its log, url and key_file")]
     Status { host: String, status: StatusCode, retry_after: Option<Duration> },
-    /// The task that writes the file ended without a result.
-    #[error("the task that writes the file was stopped")]
+    /// The task that reads or writes files ended without a result.
+    #[error("the task that reads or writes the files of the sink was stopped")]
     Stopped,
 }
 

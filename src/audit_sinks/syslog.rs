@@ -51,21 +51,20 @@ pub(crate) struct SyslogOptions {
 /// Sends events to a syslog server.
 pub(crate) struct SyslogSink {
     options: SyslogOptions,
-    tls: Arc<ClientConfig>,
     server: ServerName<'static>,
 }
 
 impl SyslogSink {
-    /// Reads the certificates. Connects to nothing.
+    /// Reads the certificates, which are read again for each batch. Connects to nothing.
     ///
     /// # Errors
     /// When the host is invalid, or a file cannot be used.
     pub(crate) fn new(options: SyslogOptions) -> Result<Self, SinkError> {
-        let client = options.client.as_ref().map(|(certificate, key)| (&**certificate, &**key));
-        let tls = client_config(options.ca_file.as_deref(), client)?;
+        // The first event would find an unusable file otherwise.
+        read_files(&options)?;
         let server = ServerName::try_from(options.host.clone());
         let server = server.map_err(|_| SinkError::InvalidAddress)?;
-        Ok(Self { options, tls, server })
+        Ok(Self { options, server })
     }
 
     /// Sends events; returns when the server has read them.
@@ -84,12 +83,16 @@ impl SyslogSink {
 
     async fn transfer(&self, bytes: &[u8]) -> Result<(), SinkError> {
         let unconfirmed = |source| SinkError::Unconfirmed { host: self.host(), source };
+        // A renewed certificate is used without a restart.
+        let options = self.options.clone();
+        let read = tokio::task::spawn_blocking(move || read_files(&options));
+        let tls = read.await.unwrap_or(Err(SinkError::Stopped))?;
         let begun_at = Instant::now();
         let connected = TcpStream::connect((self.options.host.as_str(), self.options.port)).await;
         let stream =
             connected.map_err(|source| SinkError::Unreachable { host: self.host(), source })?;
         let reset_time = (begun_at.elapsed() * 3).max(SHORTEST_RESET_TIME);
-        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        let connector = TlsConnector::from(tls);
         let connected = connector.connect(self.server.clone(), stream).await;
         let mut stream =
             connected.map_err(|source| SinkError::Handshake { host: self.host(), source })?;
@@ -125,6 +128,12 @@ impl SyslogSink {
     fn host(&self) -> String {
         format!("{}:{}", self.options.host, self.options.port)
     }
+}
+
+/// Reads the certificates and the key.
+fn read_files(options: &SyslogOptions) -> Result<Arc<ClientConfig>, SinkError> {
+    let client = options.client.as_ref().map(|(certificate, key)| (&**certificate, &**key));
+    client_config(options.ca_file.as_deref(), client)
 }
 
 /// Splits an address such as `siem.example.com:6514` or `[2001:db8::1]:6514`.

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -40,9 +41,15 @@ pub(crate) struct WebhookOptions {
     pub(crate) timeout: Duration,
 }
 
+/// A client, and the contents of `ca_file` that it was built with.
+struct TrustingClient {
+    authorities: Option<Vec<u8>>,
+    client: Client,
+}
+
 /// Sends events to a receiver.
 pub(crate) struct WebhookSink {
-    client: Client,
+    current: Mutex<TrustingClient>,
     options: WebhookOptions,
 }
 
@@ -54,20 +61,19 @@ impl WebhookSink {
     pub(crate) fn new(options: WebhookOptions) -> Result<Self, SinkError> {
         // The first event would find a missing key otherwise.
         read_keys(&options.key_file)?;
-        let mut builder = Client::builder()
-            .tls_version_min(Version::TLS_1_2)
-            .https_only(options.url.scheme() == "https")
-            // Events go to the configured URL only, not to a redirect target or a proxy.
-            .redirect(Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(IDLE_TIME)
-            .timeout(options.timeout);
-        if let Some(file) = &options.ca_file {
-            builder = builder.tls_certs_only(certificates(file)?);
+        let authorities = read_authorities(&options)?;
+        let current = Mutex::new(build_client(&options, authorities)?);
+        Ok(Self { current, options })
+    }
+
+    /// The client, which is built again after `ca_file` has changed.
+    fn client(&self) -> Result<Client, SinkError> {
+        let authorities = read_authorities(&self.options)?;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.authorities != authorities {
+            *current = build_client(&self.options, authorities)?;
         }
-        let client = builder.build().map_err(SinkError::Client)?;
-        Ok(Self { client, options })
+        Ok(current.client.clone())
     }
 
     /// Sends events; returns when the receiver has answered that it has them.
@@ -105,7 +111,7 @@ impl WebhookSink {
         let timestamp = now.unix_timestamp();
         let signature = keys.sign(id, timestamp, body.as_bytes());
         let request = self
-            .client
+            .client()?
             .post(self.options.url.clone())
             .header(CONTENT_TYPE, JSON)
             .header("webhook-id", id)
@@ -161,11 +167,37 @@ fn read_keys(file: &Path) -> Result<WebhookKeys, SinkError> {
     WebhookKeys::parse(&text).ok_or_else(|| SinkError::InvalidKey(file.to_owned()))
 }
 
+/// Reads `ca_file`.
+fn read_authorities(options: &WebhookOptions) -> Result<Option<Vec<u8>>, SinkError> {
+    let Some(file) = &options.ca_file else { return Ok(None) };
+    let unreadable = |error: io::Error| SinkError::Unreadable(file.clone(), error);
+    fs::read(file).map(Some).map_err(unreadable)
+}
+
+/// Builds a client that trusts these authorities, or those of the operating system.
+fn build_client(
+    options: &WebhookOptions,
+    authorities: Option<Vec<u8>>,
+) -> Result<TrustingClient, SinkError> {
+    let mut builder = Client::builder()
+        .tls_version_min(Version::TLS_1_2)
+        .https_only(options.url.scheme() == "https")
+        // Events go to the configured URL only, not to a redirect target or a proxy.
+        .redirect(Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(1)
+        .pool_idle_timeout(IDLE_TIME)
+        .timeout(options.timeout);
+    if let Some((text, file)) = authorities.as_deref().zip(options.ca_file.as_deref()) {
+        builder = builder.tls_certs_only(certificates(text, file)?);
+    }
+    let client = builder.build().map_err(SinkError::Client)?;
+    Ok(TrustingClient { authorities, client })
+}
+
 /// Reads the certificates of a PEM file.
-fn certificates(file: &Path) -> Result<Vec<Certificate>, SinkError> {
-    let unreadable = |error: io::Error| SinkError::Unreadable(file.to_owned(), error);
-    let text = fs::read(file).map_err(unreadable)?;
-    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
+fn certificates(text: &[u8], file: &Path) -> Result<Vec<Certificate>, SinkError> {
+    let certificates = Certificate::from_pem_bundle(text).unwrap_or_default();
     // An invalid certificate fails only when a client is built with it.
     let is_usable = !certificates.is_empty()
         && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();

@@ -7,7 +7,9 @@ use sqlx::PgPool;
 use tokio_rustls::rustls::ServerConnection;
 
 use super::{assert_verified, stored, wait_for_all};
-use crate::support::{PLAIN, Rsyslog, TestApp, TestCertificate, server_config, wait_until};
+use crate::support::{
+    PLAIN, Rsyslog, TestApp, TestAuthority, TestCertificate, replace, server_config, wait_until,
+};
 
 /// The settings of a sink that sends to rsyslog, with more members.
 fn settings(server: &Rsyslog, members: &str) -> String {
@@ -206,5 +208,24 @@ async fn the_end_of_tls_does_not_confirm_what_was_not_read(pool: PgPool) {
     server.restart();
     app.rewrite_settings(&valid);
     app.restart().await;
+    wait_for_all(&app, || received(&server)).await;
+}
+
+#[sqlx::test]
+async fn renewed_certificates_are_used_without_a_restart(pool: PgPool) {
+    let mut server = Rsyslog::start(true);
+    let app = TestApp::spawn_with(pool, &[], &settings(&server, &client(&server, "client"))).await;
+    wait_for_all(&app, || received(&server)).await;
+    // The server gets a certificate of a new authority, and trusts no other one.
+    server.stop();
+    let authority = TestAuthority::new();
+    let folder = server.path("");
+    replace(&server.path("ca.crt"), &authority.certificate(), 0o444);
+    authority.issue(&["localhost"]).write(&folder, "server");
+    server.restart();
+    save(&app, "with the former certificate").await;
+    let failures = "keeper_audit_sink_failures_total{sink=\"siem\",reason=\"unreachable\"}";
+    wait_until("a delivery fails", async || app.metric(failures).await > 0.0).await;
+    authority.issue(&["keeper"]).write(&folder, "client");
     wait_for_all(&app, || received(&server)).await;
 }

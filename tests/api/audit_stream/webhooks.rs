@@ -6,7 +6,9 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::{parse_lines, wait_for_all};
-use crate::support::{OldSystem, PLAIN, Reply, TestApp, http_reply, late};
+use crate::support::{
+    OldSystem, PLAIN, Reply, TestApp, TestAuthority, http_reply, late, replace, wait_until,
+};
 
 /// The settings of a sink that sends to a receiver.
 fn settings(receiver: &OldSystem) -> String {
@@ -124,7 +126,7 @@ async fn a_wrong_key_address_or_certificate_is_found_before_the_first_event(pool
     let key = receiver.path("key").to_str().unwrap().to_owned();
     let authority = receiver.path("ca.crt").to_str().unwrap().to_owned();
     let no_key = receiver.path("no-key").to_str().unwrap().to_owned();
-    crate::support::replace(&receiver.path("no-key"), "no key\n", 0o400);
+    replace(&receiver.path("no-key"), "no key\n", 0o400);
     for (from, to, expected) in [
         (&key, &missing, "siem: key_file: failed to read"),
         (&key, &no_key, "must contain one or two lines"),
@@ -153,4 +155,18 @@ async fn a_wrong_key_address_or_certificate_is_found_before_the_first_event(pool
     assert!(doctor().contains("siem: cannot reach localhost"), "{}", doctor());
     receiver.set_reply(Reply::Close);
     assert!(doctor().contains("siem: cannot reach localhost"), "{}", doctor());
+}
+
+#[sqlx::test]
+async fn a_renewed_authority_is_used_without_a_restart(pool: PgPool) {
+    let receiver = OldSystem::start();
+    let app = TestApp::spawn_with(pool, &[], &settings(&receiver)).await;
+    wait_for_all(&app, || received(&receiver)).await;
+    let authority = TestAuthority::new();
+    receiver.set_certificate(&authority.issue(&["localhost"]));
+    save(&app, "with the former authority").await;
+    let failures = "keeper_audit_sink_failures_total{sink=\"siem\",reason=\"unreachable\"}";
+    wait_until("a delivery fails", async || app.metric(failures).await > 0.0).await;
+    replace(&receiver.path("ca.crt"), &authority.certificate(), 0o444);
+    wait_for_all(&app, || received(&receiver)).await;
 }
