@@ -69,8 +69,11 @@ impl FileSink {
     }
 }
 
-/// Fails unless a file, or a new file in its folder, can be written.
-fn require_writable(path: &Path) -> Result<(), SinkError> {
+/// Fails unless a file, or a new file in its folder, can be written. Creates nothing.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn require_writable(path: &Path) -> Result<(), SinkError> {
     let unwritable = |error: io::Error| SinkError::Unwritable(path.to_owned(), error);
     // Rotation renames the file, so its folder must be writable, too.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

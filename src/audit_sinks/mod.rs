@@ -13,7 +13,7 @@ mod webhook;
 pub(crate) use self::{
     error::SinkError,
     event_text::parse_event,
-    file_sink::{FileOptions, FileSink},
+    file_sink::{FileOptions, FileSink, require_writable},
     syslog::{SyslogOptions, SyslogSink, split_address},
     syslog_message::{SyslogFormat, host_name},
     webhook::{WebhookOptions, WebhookSink},

@@ -8,7 +8,7 @@ use super::{activity::Recording, error::StartError, parts::Parts};
 use crate::{
     audit_sinks::{
         FileOptions, FileSink, Sink, SinkError, SinkTarget, SyslogFormat, SyslogOptions,
-        SyslogSink, WebhookOptions, WebhookSink, host_name, split_address,
+        SyslogSink, WebhookOptions, WebhookSink, host_name, require_writable, split_address,
     },
     clock,
     configuration::{Problem, Problems, Settings, SinkSettings, SyslogSetting},
@@ -46,6 +46,13 @@ pub(super) fn open_stream(
         let failed = |problem| StartError::Setting(Problems(vec![problem]).to_string());
         sinks.push(build(sink).map_err(|error| failed(problem(sink, &error)))?);
         metrics.add(sink.name());
+        if let Some(error) = unwritable_file(sink) {
+            tracing::warn!(
+                sink = sink.name(),
+                error = &error as &dyn std::error::Error,
+                "the file of an audit sink cannot be written; events wait until it can"
+            );
+        }
     }
     let stream = AuditStream {
         database: parts.database(),
@@ -111,6 +118,18 @@ fn problem(settings: &SinkSettings, error: &SinkError) -> Problem {
 pub(super) fn problems_of_sinks(settings: &Settings) -> Vec<Problem> {
     let sinks = settings.audit_stream.sinks.iter();
     sinks.filter_map(|sink| Some(problem(sink, &build(sink).err()?))).collect()
+}
+
+/// Files of sinks that cannot be written. `serve` waits until they can, and changes go on meanwhile, so
+/// that only a check of the settings refuses them.
+pub(super) fn unwritable_files(settings: &Settings) -> Vec<Problem> {
+    let sinks = settings.audit_stream.sinks.iter();
+    sinks.filter_map(|sink| Some(problem(sink, &unwritable_file(sink)?))).collect()
+}
+
+fn unwritable_file(settings: &SinkSettings) -> Option<SinkError> {
+    let SinkSettings::File { file, .. } = settings else { return None };
+    require_writable(file).err()
 }
 
 /// Asks a sink whether it would take events, without sending one.

@@ -3,7 +3,7 @@
 use std::{fs::File, io, path::Path};
 
 use super::{
-    audit_sinks::problems_of_sinks,
+    audit_sinks::{problems_of_sinks, unwritable_files},
     database_files::read_password,
     directory::problems_of_directory,
     keyring_file::{SETTING, mismatch},
@@ -24,10 +24,11 @@ use crate::{
     telemetry::error_chain,
 };
 
-/// The problems of settings and of the files that they name, which `serve` rejects.
+/// The problems of settings and of the files that they name, for an operator who checks them.
 pub(crate) fn problems_of_serving(settings: &Settings) -> Vec<Problem> {
     let mut problems = settings.problems_of_serving();
     problems.extend(problems_of_files(settings));
+    problems.extend(unwritable_files(settings));
     problems
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use sqlx::PgPool;
 
 use super::Archive;
-use crate::support::TestApp;
+use crate::support::{Instance, TestApp};
 
 #[sqlx::test]
 async fn invalid_sinks_are_refused_by_name(pool: PgPool) {
@@ -41,6 +41,25 @@ async fn invalid_sinks_are_refused_by_name(pool: PgPool) {
         let all = format!("{}{}", output.stdout, output.stderr);
         assert!(output.code == 1 && all.contains(&format!("audit.{setting}")), "{all}");
     }
+}
+
+#[sqlx::test]
+async fn a_file_that_cannot_be_written_is_found_before_the_first_event(pool: PgPool) {
+    let archive = Archive::new();
+    let app = TestApp::spawn(pool).await;
+    let path = archive.folder.path().join("missing/audit.jsonl");
+    let settings = archive.settings().replace(archive.path.to_str().unwrap(), "PATH");
+    app.rewrite_settings(&settings.replace("PATH", path.to_str().unwrap()));
+    let output = app.command(&["config", "check"], "");
+    let all = format!("{}{}", output.stdout, output.stderr);
+    assert!(output.code == 1 && all.contains("archive: cannot write"), "{all}");
+    assert!(!path.parent().unwrap().exists(), "the check created a folder");
+    // `serve` starts, and says so.
+    let instance = Instance::start(&app, &[]);
+    let log = instance.stop();
+    assert!(log.contains("the file of an audit sink cannot be written"), "{log}");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    app.command(&["config", "check"], "").assert_success();
 }
 
 #[sqlx::test]
