@@ -6,17 +6,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Renames the file and those before it, and deletes the oldest one beyond `kept`.
+/// Renames the file and those before it up to the lowest free number. Deletes the oldest one only if
+/// none is free: after an interruption, one is.
 pub(super) fn rotate(path: &Path, kept: u32) -> io::Result<()> {
-    let oldest = rotated(path, kept);
-    let removed = if kept == 0 { fs::remove_file(path) } else { fs::remove_file(oldest) };
-    ignore_missing(removed)?;
-    for number in (1..kept).rev() {
-        ignore_missing(fs::rename(rotated(path, number), rotated(path, number + 1)))?;
+    if kept == 0 {
+        fs::remove_file(path)?;
+        return sync_folder(path);
     }
-    if kept > 0 {
-        fs::rename(path, rotated(path, 1))?;
+    let mut free = kept;
+    for number in 1..=kept {
+        if !fs::exists(rotated(path, number))? {
+            free = number;
+            break;
+        }
     }
+    // Replaces the oldest file if it exists.
+    for number in (1..free).rev() {
+        fs::rename(rotated(path, number), rotated(path, number + 1))?;
+    }
+    fs::rename(path, rotated(path, 1))?;
     sync_folder(path)
 }
 
@@ -32,9 +40,35 @@ fn rotated(path: &Path, number: u32) -> PathBuf {
     name.into()
 }
 
-fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
-    match done {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotation_after_an_interruption_deletes_nothing() {
+        for (before, after) in [
+            // The interrupted rotation has renamed the second file only, or both.
+            (["", ".1", ".3"], ["", ".1", ".3"]),
+            (["", ".2", ".3"], ["", ".2", ".3"]),
+            (["", ".1", ".2"], ["", ".1", ".2"]),
+        ] {
+            assert_eq!(rotated_files(&before), after.map(Vec::from), "{before:?}");
+        }
+        // None is free.
+        let after = ["", ".1", ".2"].map(Vec::from);
+        assert_eq!(rotated_files(&["", ".1", ".2", ".3"]), after);
+    }
+
+    /// Writes files whose contents are the ends of their names, rotates, and reads the three rotated
+    /// ones.
+    fn rotated_files(ends: &[&str]) -> [Vec<u8>; 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |end: &str| folder.path().join(format!("audit.jsonl{end}"));
+        for end in ends {
+            fs::write(name(end), end).unwrap();
+        }
+        rotate(&name(""), 3).unwrap();
+        assert!(!name("").exists());
+        [".1", ".2", ".3"].map(|end| fs::read(name(end)).unwrap())
     }
 }
