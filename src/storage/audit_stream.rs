@@ -52,7 +52,8 @@ impl TryFrom<StreamedRow> for StreamedEvent {
     }
 }
 
-/// Lists up to `limit` events after a position, by position.
+/// Lists the first `limit` events after a position, by position, and all others with the last position:
+/// after an incomplete restore, several may have one.
 #[tracing::instrument(name = "db.audit_stream.list_after", skip_all)]
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
@@ -63,7 +64,8 @@ pub(crate) async fn list_after(
         StreamedRow,
         r#"SELECT position AS "position!", user_id, sequence, occurred_at, kind, actor_user_id,
                   scheme, address, request_id, credential_type, session_epoch, reason, key_id, mac
-           FROM audit_events WHERE position > $1 ORDER BY position LIMIT $2"#,
+           FROM audit_events WHERE position > $1
+           ORDER BY position FETCH FIRST $2 ROWS WITH TIES"#,
         after,
         limit,
     )
@@ -102,6 +104,22 @@ pub(crate) async fn find_range(
     .fetch_one(connection)
     .await?;
     Ok(row.first.zip(row.last))
+}
+
+/// The highest position that an event or a sink has, if the next event would not get a higher one: as
+/// after a restore or a replication without the values of sequences.
+pub(crate) async fn find_passed_position(
+    connection: &mut PgConnection,
+) -> Result<Option<i64>, StorageError> {
+    let passed = sqlx::query_scalar!(
+        r#"SELECT passed AS "passed!"
+           FROM (SELECT greatest((SELECT max(position) FROM audit_events),
+                                 (SELECT max(position) FROM audit_sinks)) AS passed) AS used
+           WHERE passed > coalesce(pg_sequence_last_value('audit_events_position_seq'), 0)"#
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(passed)
 }
 
 /// The time of the first event after a position.

@@ -119,6 +119,8 @@ pub(crate) const FIELDS: &[LogField] = fields! {
         "Sink of the audit stream.";
     "undelivered" => "keeper.audit.undelivered": Integer,
         "Number of audit events that a sink has not got yet.";
+    "position" => "keeper.audit.position": Integer,
+        "Position in the audit stream.";
     "key.id" => "keeper.key.id": Keyword,
         "Id of the key of the keyring.";
     "anchor.signature" => "keeper.anchor.signature": Keyword,

@@ -15,7 +15,7 @@ use crate::{
     },
     service::keys::keyring_check,
     storage::{
-        Database, StorageError, credentials, keys,
+        Database, StorageError, audit_stream, credentials, keys,
         restore_checks::{self, StoredDigest},
         untrusted_credentials::{self, UntrustedKey},
     },
@@ -75,6 +75,7 @@ impl RestoreCheck {
         let mut connection = self.database.connection().await?;
         let lacking = restore_checks::list_tables_without_key(&mut connection).await?;
         let facts = restore_checks::find_whole_facts(&mut connection).await?;
+        let passed = audit_stream::find_passed_position(&mut connection).await?;
         let gaps = restore_checks::list_directory_gaps(&mut connection, limit).await?;
         connection.release();
         let of_tables = lacking.into_iter().map(RestoreProblem::NoPrimaryKey);
@@ -87,7 +88,9 @@ impl RestoreCheck {
         .filter_map(|(is_found, problem)| is_found.then_some(problem));
         let of_users =
             gaps.into_iter().map(|(user_id, gap)| (Some(user_id), RestoreProblem::Directory(gap)));
-        Ok(of_tables.chain(of_facts).map(|problem| (None, problem)).chain(of_users).collect())
+        let of_stream = passed.map(RestoreProblem::PassedPositions);
+        let of_database = of_tables.chain(of_facts).chain(of_stream);
+        Ok(of_database.map(|problem| (None, problem)).chain(of_users).collect())
     }
 
     /// Checks the digests of the next page of identifiers; returns the position after it and the

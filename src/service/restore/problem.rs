@@ -23,6 +23,11 @@ pub(crate) enum RestoreProblem {
     NoPrimaryKey(String),
     #[error("the ids of new users begin at an id that is in use")]
     UsedIds,
+    #[error(
+        "the positions of new audit events begin at or below {0}, which the audit stream has passed: \
+         sinks would miss these events"
+    )]
+    PassedPositions(i64),
     #[error("{}", gap(*.0))]
     Directory(DirectoryGap),
     #[error("the identifier {0} does not belong to its digest")]
@@ -63,7 +68,11 @@ impl RestoreProblem {
         match self {
             Self::PendingMigration(_) | Self::UnknownMigration(_) => "migrations",
             Self::Keyring(_) | Self::KeysLost => "keyring",
-            Self::KindLost | Self::NoPrimaryKey(_) | Self::UsedIds | Self::Directory(_) => "tables",
+            Self::KindLost
+            | Self::NoPrimaryKey(_)
+            | Self::UsedIds
+            | Self::PassedPositions(_)
+            | Self::Directory(_) => "tables",
             Self::WrongDigest(_) | Self::UntrustedChanged => "credentials",
             Self::Audit(_) => "audit",
             Self::Missing { .. }
@@ -92,6 +101,11 @@ impl RestoreProblem {
             },
             Self::KeysLost | Self::NoPrimaryKey(_) | Self::UsedIds | Self::Directory(_) => {
                 RESTORE_AGAIN
+            }
+            Self::PassedPositions(_) => {
+                "run `SELECT setval('audit_events_position_seq', POSITION)` with that position, as the \
+                 owner of the tables; if events were added since the restore, also run \
+                 `audit stream --sink NAME --from first`"
             }
             Self::KindLost => "run `migrate`, which records the purpose of the database",
             Self::WrongDigest(_) => "save the identifier of the user again",

@@ -8,6 +8,7 @@ mod gaps;
 mod instances;
 mod kills;
 mod pressure;
+mod restores;
 mod settings;
 mod syslog;
 mod upgrades;

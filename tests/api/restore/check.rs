@@ -91,7 +91,8 @@ async fn a_complete_database_has_no_findings_and_each_damaged_row_has_one(pool: 
          UPDATE credentials SET identifier_digest = decode(repeat('00', 32), 'hex')
          WHERE user_id = 1 AND identifier_digest IS NOT NULL;
          ALTER TABLE known_addresses DROP CONSTRAINT known_addresses_pkey;
-         SELECT setval('users_user_id_seq', 1000, false)",
+         SELECT setval('users_user_id_seq', 1000, false);
+         SELECT setval('audit_events_position_seq', 3)",
     )
     .await;
     assert_finds(
@@ -108,8 +109,31 @@ async fn a_complete_database_has_no_findings_and_each_damaged_row_has_one(pool: 
             ("credentials", 1, "the identifier ActiveDirectory does not belong to its digest"),
             ("tables", 0, "the table known_addresses is missing or has no primary key"),
             ("tables", 0, "the ids of new users begin at an id that is in use"),
+            ("tables", 0, "the positions of new audit events begin at or below"),
         ],
     );
+}
+
+#[sqlx::test]
+async fn positions_that_a_sink_has_passed_are_named_with_the_statement(pool: PgPool) {
+    let app = sound(pool).await;
+    let passed = sqlx::query_scalar::<_, i64>("SELECT max(position) + 5 FROM audit_events");
+    let passed = passed.fetch_one(&app.pool).await.unwrap();
+    sqlx::query("INSERT INTO audit_sinks VALUES ('siem', $1, $1, NULL, '-infinity', NULL)")
+        .bind(passed)
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let output = check(&app, &[], &[]);
+    let text = format!("begin at or below {passed}, which the audit stream has passed");
+    assert_finds(&output, &[("tables", 0, &text)]);
+    assert!(output.stdout.contains("SELECT setval('audit_events_position_seq', POSITION)"));
+    sqlx::query("SELECT setval('audit_events_position_seq', $1)")
+        .bind(passed)
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(check(&app, &[], &[]).code, 0);
 }
 
 #[sqlx::test]

@@ -26,6 +26,7 @@ const EXCEPTIONS: &[(&str, Reason)] = &[
     ("attempts::reserve_known_attempt", Reason::OneServer),
     ("audit_list::rows_by_actor", Reason::SeveralShards),
     ("audit_list::rows_by_kind", Reason::SeveralShards),
+    ("audit_stream::find_passed_position", Reason::SeveralShards),
     ("audit_stream::find_position_before", Reason::SeveralShards),
     ("audit_stream::find_range", Reason::SeveralShards),
     ("audit_stream::find_time_after", Reason::SeveralShards),

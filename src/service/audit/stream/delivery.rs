@@ -10,6 +10,7 @@ use crate::{
     audit_sinks::Sink,
     clock,
     domain::audit_stream::{SinkProgress, before_first},
+    log_events::alarm,
     storage::{Database, StorageError, audit_sinks, audit_sinks::StoredSink, audit_stream},
 };
 
@@ -61,12 +62,35 @@ impl AuditStream {
 
     async fn watch(&self) {
         let mut looks = tokio::time::interval(LOOK);
+        let mut has_alarmed = false;
         loop {
             looks.tick().await;
-            if let Err(error) = self.look(clock::now()).await {
+            let looked = async {
+                self.look(clock::now()).await?;
+                self.check_positions(&mut has_alarmed).await
+            };
+            if let Err(error) = looked.await {
                 tracing::debug!(%error, "cannot read how far the audit sinks are; trying again");
             }
         }
+    }
+
+    /// Raises one alarm while new events get positions that sinks have passed: no sink gets such events.
+    async fn check_positions(&self, has_alarmed: &mut bool) -> Result<(), StorageError> {
+        let mut connection = self.database.connection().await?;
+        let passed = audit_stream::find_passed_position(&mut connection).await?;
+        connection.release();
+        if let Some(position) = passed
+            && !*has_alarmed
+        {
+            alarm!(
+                position,
+                "new audit events get positions that the audit stream has passed, so sinks miss them; \
+                 run `restore check`"
+            );
+        }
+        *has_alarmed = passed.is_some();
+        Ok(())
     }
 
     /// Adds sinks that are new, and notes how far each one lags.
