@@ -1,11 +1,99 @@
-//! Restored databases: positions that are given out again.
+//! Restored databases: events that take the places of others, and positions that are given out again.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::{Child, Command, Stdio},
+};
 
 use sqlx::PgPool;
+use tempfile::TempDir;
 
-use super::{Archive, place, stored, wait_for_all};
-use crate::support::{Instance, TestApp, wait_until};
+use super::{Archive, parse_lines, place, stored, wait_for_all};
+use crate::{
+    restore::Dump,
+    support::{Instance, PLAIN, TestApp, free_port, replace, wait_until, wait_until_listening},
+};
+
+/// The receiver of the how-to guide. It ends with this value.
+struct GuideReceiver {
+    folder: TempDir,
+    port: u16,
+    process: Child,
+}
+
+impl GuideReceiver {
+    fn start() -> Self {
+        let guide = include_str!("../../../docs/how-to/send-audit-events-to-a-siem.md");
+        let (_, rest) = guide.split_once("```python\n").unwrap();
+        let (program, _) = rest.split_once("```").unwrap();
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let program = program.replace("9191", &port.to_string());
+        fs::write(folder.path().join("receiver.py"), program).unwrap();
+        let key = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n";
+        replace(&folder.path().join("webhook-key"), key, 0o400);
+        let mut process = Command::new("python3")
+            .arg("receiver.py")
+            .current_dir(folder.path())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until_listening("receiver.py", &mut process, &[port]);
+        Self { folder, port, process }
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "[audit]\nsinks = [{{ name = 'siem', type = 'webhook', \
+             url = 'http://127.0.0.1:{}/', key_file = '{}' }}]\n",
+            self.port,
+            self.folder.path().join("webhook-key").display(),
+        )
+    }
+
+    /// The places and MACs of the events that it has stored.
+    fn stored(&self) -> BTreeSet<((i64, i64), String)> {
+        let file = self.folder.path().join("received.jsonl");
+        let events = parse_lines(&fs::read_to_string(file).unwrap_or_default());
+        let mac = |event: &serde_json::Value| event["mac"].as_str().unwrap().to_owned();
+        events.iter().map(|event| (place(event), mac(event))).collect()
+    }
+
+    /// Waits until it has every event of the database.
+    async fn wait_for_all(&self, app: &TestApp) {
+        wait_until("the receiver has every event", async || {
+            let stored: BTreeSet<_> = stored(app).await.into_iter().collect();
+            stored.is_subset(&self.stored())
+        })
+        .await;
+    }
+}
+
+impl Drop for GuideReceiver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[sqlx::test]
+async fn the_receiver_of_the_guide_keeps_events_that_are_new_after_a_restore(pool: PgPool) {
+    let receiver = GuideReceiver::start();
+    let mut app = TestApp::spawn_with(pool, &[], &receiver.settings()).await;
+    receiver.wait_for_all(&app).await;
+    let dump = Dump::of(&app);
+    app.save(&app.administrator(), PLAIN.0, "", "before the restore").await.assert_saved();
+    receiver.wait_for_all(&app).await;
+    app.stop().await;
+    dump.restore_over(&app);
+    app.start().await;
+    // This event has the user and the sequence of the one that is gone.
+    app.save(&app.administrator(), PLAIN.0, "", "after the restore").await.assert_saved();
+    receiver.wait_for_all(&app).await;
+    let place = (i64::from(PLAIN.0), 3);
+    let both = receiver.stored().into_iter().filter(|(found, _)| *found == place).count();
+    assert_eq!(both, 2, "{:?}", receiver.stored());
+}
 
 #[sqlx::test]
 async fn positions_that_are_given_out_again_raise_an_alarm(pool: PgPool) {

@@ -27,13 +27,13 @@ fn client(program: &str, options: &PgConnectOptions) -> Command {
 }
 
 /// A dump of the database of a test.
-struct Dump {
+pub(crate) struct Dump {
     file: tempfile::NamedTempFile,
 }
 
 impl Dump {
     /// Dumps with `pg_dump`, as the owner.
-    fn of(app: &TestApp) -> Self {
+    pub(crate) fn of(app: &TestApp) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut command = client("pg_dump", &app.pool.connect_options());
         run_successfully(command.arg("--format=custom").arg("--file").arg(file.path()));
@@ -41,7 +41,7 @@ impl Dump {
     }
 
     /// Restores with `pg_restore` over the database of the test.
-    fn restore_over(&self, app: &TestApp) {
+    pub(crate) fn restore_over(&self, app: &TestApp) {
         let mut command = client("pg_restore", &app.pool.connect_options());
         run_successfully(command.args(["--clean", "--if-exists"]).arg(self.file.path()));
     }
