@@ -124,17 +124,21 @@ async fn verify_copy(
     stop: &mut Stop,
 ) -> Result<Copied, Failure> {
     let failed = |error| Failure::new(format!("cannot read {}: {error}", file.display()));
-    let lines = BufReader::new(File::open(file).map_err(failed)?).lines();
+    let lines = BufReader::new(File::open(file).map_err(failed)?).split(b'\n');
     let mut copied = Copied::default();
     for (number, line) in (1..).zip(lines) {
         if stop.is_requested() {
             break;
         }
         let line = line.map_err(failed)?;
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        if copy.verify_line(&line, findings).await? {
+        let is_event = match str::from_utf8(&line) {
+            Ok(line) => copy.verify_line(line, findings).await?,
+            Err(_) => false,
+        };
+        if is_event {
             copied.events += 1;
         } else {
             copied.invalid += 1;

@@ -62,6 +62,8 @@ pub(crate) enum Discrepancy {
     CredentialGone(String),
     #[error("event {0} of an anchor is missing: the user was rolled back")]
     RolledBack(i64),
+    #[error("event {0} of the copy is not in the database: the user was rolled back")]
+    CopiedEventGone(i64),
 }
 
 /// A discrepancy of a user.

@@ -114,7 +114,8 @@ impl RestoreProblem {
                 Discrepancy::EventMissing(_)
                 | Discrepancy::CredentialGone(_)
                 | Discrepancy::HeadChanged(_)
-                | Discrepancy::RolledBack(_) => RESTORE_AGAIN,
+                | Discrepancy::RolledBack(_)
+                | Discrepancy::CopiedEventGone(_) => RESTORE_AGAIN,
                 Discrepancy::UnknownKey(..) => {
                     "use a copy of the keyring that has the key; retired keys stay in it"
                 }

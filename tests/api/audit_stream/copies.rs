@@ -1,6 +1,6 @@
 //! `audit verify --events`: verifies a copy of the stream.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use sqlx::PgPool;
 
@@ -96,6 +96,37 @@ async fn every_change_of_a_copy_is_found(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn files_of_several_machines_verify_in_the_order_of_positions(pool: PgPool) {
+    let copy = StreamCopy::new(pool).await;
+    let folder = copy.archive.folder.path();
+    // A second machine took over, repeated some events, and the first one took over again.
+    let first = [&copy.lines[..5], &copy.lines[8..]].concat();
+    fs::write(folder.join("a"), first.join("\n") + "\n").unwrap();
+    fs::write(folder.join("b"), copy.lines[3..8].join("\n") + "\n").unwrap();
+    let sorted = Command::new("sort")
+        .args(["--field-separator=:", "--key=2,2n", "--stable", "a", "b"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let lines: Vec<_> =
+        String::from_utf8(sorted.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), copy.lines.len() + 2);
+    copy.verify(&lines).assert_success();
+}
+
+#[sqlx::test]
+async fn a_line_that_is_no_text_is_a_finding_beside_the_others(pool: PgPool) {
+    let copy = StreamCopy::new(pool).await;
+    let file = copy.archive.folder.path().join("copy.jsonl");
+    let changed = copy.lines.join("\n").replace("127.0.0.1", "192.0.2.7");
+    fs::write(&file, [changed.as_bytes(), b"\n\xff\xfe\n"].concat()).unwrap();
+    let output = copy.app.command(&["audit", "verify", "--events", file.to_str().unwrap()], "");
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stdout.contains("event 4 or its predecessor was changed"), "{output:?}");
+    assert!(output.stderr.contains("1 lines of the copy are no events"), "{output:?}");
+}
+
+#[sqlx::test]
 async fn a_changed_repetition_is_found(pool: PgPool) {
     let copy = StreamCopy::new(pool).await;
     let forge = |line: &mut String| *line = line.replace("127.0.0.1", "192.0.2.7");
@@ -125,5 +156,5 @@ async fn a_database_that_was_rolled_back_is_found(pool: PgPool) {
     .execute(&copy.app.pool)
     .await
     .unwrap();
-    copy.assert_found(&copy.lines, "event 5 of an anchor is missing: the user was rolled back");
+    copy.assert_found(&copy.lines, "event 5 of the copy is not in the database: the user was");
 }

@@ -93,7 +93,7 @@ impl CopyVerifier {
     /// Compares the MAC of an event with that which its members and the previous MAC have.
     fn compare(&self, link: &ChainLink, previous: Option<&[u8]>) -> Option<Discrepancy> {
         let sequence = link.event.sequence;
-        let Some(previous) = previous else { return Some(Discrepancy::RolledBack(sequence - 1)) };
+        let Some(previous) = previous else { return Some(Discrepancy::EventMissing(sequence - 1)) };
         let keyring = self.keyring.current();
         let Some(key) = keyring.find_any(&link.key_id) else {
             return Some(Discrepancy::UnknownKey(sequence, link.key_id.clone()));
@@ -112,7 +112,7 @@ impl CopyVerifier {
             let stored = self.stored_mac(*user_id, head.sequence).await?;
             let is_stored = stored.is_some_and(|mac| mac.ct_eq(&head.mac).into());
             if !is_stored {
-                findings.push((*user_id, Discrepancy::RolledBack(head.sequence)));
+                findings.push((*user_id, Discrepancy::CopiedEventGone(head.sequence)));
             }
         }
         Ok(self.heads.len())
