@@ -121,6 +121,8 @@ pub(crate) const FIELDS: &[LogField] = fields! {
         "Number of audit events that a sink has not got yet.";
     "position" => "keeper.audit.position": Integer,
         "Position in the audit stream.";
+    "transactions" => "keeper.audit.transactions": Integer,
+        "Number of transactions that may still add audit events.";
     "key.id" => "keeper.key.id": Keyword,
         "Id of the key of the keyring.";
     "anchor.signature" => "keeper.anchor.signature": Keyword,

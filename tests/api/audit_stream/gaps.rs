@@ -6,7 +6,9 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Archive, place, wait_for_all};
-use crate::support::{CommandOutput, PLAIN, RETIRED, TestApp, keeper, run_with_input, wait_until};
+use crate::support::{
+    CommandOutput, Instance, PLAIN, RETIRED, TestApp, keeper, run_with_input, wait_until,
+};
 
 /// Appends an event of the retired user, which takes the next position.
 async fn append(connection: &mut PgConnection, sequence: i64) {
@@ -41,6 +43,25 @@ async fn an_event_waits_for_earlier_ones_that_are_not_committed(pool: PgPool) {
     let events = wait_for_all(&app, || archive.events()).await;
     let last: Vec<_> = events.iter().skip(before).map(place).collect();
     assert_eq!(last, [(RETIRED.0.into(), 4), (PLAIN.0.into(), 3)]);
+}
+
+#[sqlx::test]
+async fn a_long_wait_for_earlier_events_is_in_the_log(pool: PgPool) {
+    let archive = Archive::new();
+    let mut app = TestApp::spawn_with(pool, &[], &archive.settings()).await;
+    wait_for_all(&app, || archive.events()).await;
+    app.stop().await;
+    let instance = Instance::start(&app, &[]);
+    let mut transaction = app.pool.begin().await.unwrap();
+    append(&mut transaction, 4).await;
+    instance.save(&app.administrator(), PLAIN.0, "later").await.assert_saved();
+    // Several looks after the warning.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    transaction.commit().await.unwrap();
+    wait_for_all(&app, || archive.events()).await;
+    let log = instance.stop();
+    let warnings = log.matches("audit events wait for transactions").count();
+    assert_eq!(warnings, 1, "{log}");
 }
 
 #[sqlx::test]

@@ -23,8 +23,14 @@ const RENEWAL: Duration = Duration::from_secs(1);
 /// The time between two looks for new events.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The time between two looks at transactions that may still add earlier events.
+/// The time between two looks at transactions that may still add earlier events: most end at once.
 const GAP_LOOK: Duration = Duration::from_millis(20);
+
+/// How long these looks are so frequent.
+const SHORT_GAP: Duration = Duration::from_secs(1);
+
+/// How long events wait for earlier ones before the log says so.
+const LONG_GAP: Duration = Duration::from_secs(5);
 
 /// The time from a failed delivery to the next one, in seconds; the last one for all others.
 const PAUSES: [u64; 5] = [1, 2, 5, 10, 30];
@@ -70,6 +76,8 @@ struct Gap {
     /// The highest position that was visible when the transactions were listed.
     until: i64,
     writers: Vec<String>,
+    found_at: Instant,
+    is_reported: bool,
 }
 
 /// Delivers the stream to one sink.
@@ -111,7 +119,7 @@ impl<'stream> SinkTask<'stream> {
                     match progress {
                         Progress::Delivered => continue,
                         Progress::Nothing => LOOK,
-                        Progress::AtGap => GAP_LOOK,
+                        Progress::AtGap => self.pause_at_gap(),
                     }
                 }
                 Err(error) => {
@@ -137,6 +145,21 @@ impl<'stream> SinkTask<'stream> {
             error = error as &dyn std::error::Error,
             "failed to deliver audit events; retrying later"
         );
+    }
+
+    /// The time until the next look at a gap; reports one that lasts.
+    fn pause_at_gap(&mut self) -> Duration {
+        let Some(gap) = &mut self.gap else { return GAP_LOOK };
+        let age = gap.found_at.elapsed();
+        if age > LONG_GAP && !gap.is_reported {
+            gap.is_reported = true;
+            tracing::warn!(
+                sink = self.sink.name,
+                transactions = gap.writers.len(),
+                "audit events wait for transactions that may add earlier ones; end idle transactions"
+            );
+        }
+        if age > SHORT_GAP { LOOK } else { GAP_LOOK }
     }
 
     async fn deliver_next(&mut self) -> Result<Progress, DeliveryError> {
@@ -211,6 +234,7 @@ impl<'stream> SinkTask<'stream> {
         if to >= self.settled {
             self.settled = START;
         }
+        self.gap = None;
         Ok(Progress::Delivered)
     }
 
@@ -221,7 +245,12 @@ impl<'stream> SinkTask<'stream> {
         let mut connection = self.database.connection().await?;
         let running = audit_stream::list_writers(&mut connection).await?;
         connection.release();
-        let gap = self.gap.get_or_insert_with(|| Gap { until: end, writers: running.clone() });
+        let gap = self.gap.get_or_insert_with(|| Gap {
+            until: end,
+            writers: running.clone(),
+            found_at: Instant::now(),
+            is_reported: false,
+        });
         gap.writers.retain(|writer| running.contains(writer));
         if gap.writers.is_empty() {
             self.settled = gap.until;
