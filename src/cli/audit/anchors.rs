@@ -85,7 +85,7 @@ pub(in crate::cli) fn read(
     let mark = bom_length(reader.fill_buf().map_err(failed)?)
         .map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
     reader.consume(mark);
-    let lines = reader.lines();
+    let lines = reader.split(b'\n');
     Ok((1..).zip(lines).filter_map(|(number, line)| match line {
         Ok(line) => anchor(&line).map(|anchor| Ok((number, anchor))),
         Err(error) => Some(Err(error.into())),
@@ -93,8 +93,8 @@ pub(in crate::cli) fn read(
 }
 
 /// Parses a line as an anchor; `None` for other log lines.
-fn anchor(line: &str) -> Option<Anchor> {
-    let line: Map<String, Value> = serde_json::from_str(line).ok()?;
+fn anchor(line: &[u8]) -> Option<Anchor> {
+    let line: Map<String, Value> = serde_json::from_slice(line).ok()?;
     anchor_with(&line, NAMES).or_else(|| anchor_with(&line, FORMER_NAMES))
 }
 
