@@ -1,6 +1,7 @@
 //! The sinks of the audit stream: where audit events are sent
 //! ([ADR 84](../../docs/adr/0084-audit-stream.md)).
 
+mod connect;
 mod error;
 mod event_text;
 mod file_sink;

@@ -6,16 +6,11 @@
 //! resets a connection that its program closes with unread data, or before data arrives. After a reset,
 //! the batch is repeated. What a server has read and not processed is lost unnoticed.
 
-use std::{
-    io::ErrorKind,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io::ErrorKind, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::lookup_host,
 };
 use tokio_rustls::{
     TlsConnector,
@@ -23,6 +18,7 @@ use tokio_rustls::{
 };
 
 use super::{
+    connect::connect,
     error::SinkError,
     syslog_message::{SyslogFormat, frame},
     tls::client_config,
@@ -87,11 +83,12 @@ impl SyslogSink {
         let options = self.options.clone();
         let read = tokio::task::spawn_blocking(move || read_files(&options));
         let tls = read.await.unwrap_or(Err(SinkError::Stopped))?;
-        let begun_at = Instant::now();
-        let connected = TcpStream::connect((self.options.host.as_str(), self.options.port)).await;
-        let stream =
-            connected.map_err(|source| SinkError::Unreachable { host: self.host(), source })?;
-        let reset_time = (begun_at.elapsed() * 3).max(SHORTEST_RESET_TIME);
+        let unreachable = |source| SinkError::Unreachable { host: self.host(), source };
+        let SyslogOptions { host, port, timeout, .. } = &self.options;
+        let addresses: Vec<_> =
+            lookup_host((host.as_str(), *port)).await.map_err(unreachable)?.collect();
+        let (stream, connect_time) = connect(&addresses, *timeout).await.map_err(unreachable)?;
+        let reset_time = (connect_time * 3).max(SHORTEST_RESET_TIME);
         let connector = TlsConnector::from(tls);
         let connected = connector.connect(self.server.clone(), stream).await;
         let mut stream =
