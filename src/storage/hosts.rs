@@ -16,7 +16,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     sync::Mutex,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -49,7 +49,7 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// Connections to these hosts, each opened within `acquire_timeout`.
+    /// Connections to these hosts. After `acquire_timeout`, the request that needs one gives up.
     pub(super) fn new(options: Vec<PgConnectOptions>, acquire_timeout: Duration) -> Self {
         let host = |options| Host { options, retry_turn: Mutex::default() };
         Self {
@@ -62,7 +62,8 @@ impl Hosts {
 
     /// Opens a connection to the first usable host. `open` opens one with the options of a host, and
     /// fails for a server that does not accept writes. Also returns whether it is another host than
-    /// that of the last connection.
+    /// that of the last connection. Waits for as long as a host has not answered; the caller sets the
+    /// time limit.
     ///
     /// # Errors
     /// The error of the only host, or the one that tells most.
@@ -107,7 +108,10 @@ impl Hosts {
                     Err(error) => failures.add(index, self.failed(index, error)),
                 },
                 () = sleep(stagger), if has_more => {},
-                () = sleep_until(end) => return Err(failures.into_most_telling()),
+                // A host without an answer may be usable: slow is not down.
+                () = sleep_until(end), if failures.are_of(self.hosts.len()) => {
+                    return Err(failures.into_most_telling());
+                }
             }
             if let Some(index) = unstarted.next() {
                 attempts.push(self.attempt(index, false, &open));
@@ -136,9 +140,7 @@ impl Hosts {
         if is_repeated {
             self.wait_for_turn(host).await;
         }
-        let timed_out = |_| Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
-        let opened = timeout(self.acquire_timeout / 2, open(&host.options)).await;
-        (index, opened.unwrap_or_else(timed_out))
+        (index, open(&host.options).await)
     }
 
     /// Waits until the host may be tried again, at most until a connection was opened.
@@ -221,6 +223,11 @@ impl Failures {
         self.errors.retain(|(other, _)| *other != index);
         self.errors.push((index, error));
         self.ended.push(index);
+    }
+
+    /// True when each of that many hosts has failed once.
+    fn are_of(&self, count: usize) -> bool {
+        self.errors.len() == count
     }
 
     /// True when a host may become usable within the time of a request: it is a standby, or starts.

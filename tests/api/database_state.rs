@@ -236,13 +236,9 @@ async fn a_request_ends_before_its_time_limit_when_nothing_is_acknowledged(pool:
 }
 
 /// Otherwise, a service whose requests give up earlier would never get a connection.
-#[sqlx::test]
-async fn an_attempt_to_connect_goes_on_when_its_request_gives_up(pool: PgPool) {
-    let proxy = DatabaseProxy::start(&pool).await;
-    let variables = [
-        ("KEEPER__DATABASE__URL", proxy.url.as_str()),
-        ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1"),
-    ];
+async fn assert_attempt_outlasts_its_request(pool: PgPool, proxy: &DatabaseProxy, url: &str) {
+    let variables =
+        [("KEEPER__DATABASE__URL", url), ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1")];
     let app = TestApp::spawn_with(pool, &variables, "").await;
     let token = Credentials::Raw(format!("Bearer {}", app.token(&app.administrator()).await));
     // A connection takes several round trips, longer than a request waits.
@@ -260,4 +256,18 @@ async fn an_attempt_to_connect_goes_on_when_its_request_gives_up(pool: PgPool) {
         answers.push(app.get(PRINCIPAL, &token).await.status.as_u16());
     }
     assert_eq!(answers.last(), Some(&200), "{answers:?}");
+}
+
+#[sqlx::test]
+async fn an_attempt_to_connect_goes_on_when_its_request_gives_up(pool: PgPool) {
+    let proxy = DatabaseProxy::start(&pool).await;
+    assert_attempt_outlasts_its_request(pool, &proxy, &proxy.url).await;
+}
+
+#[sqlx::test]
+async fn an_attempt_to_connect_to_one_of_several_hosts_goes_on_as_well(pool: PgPool) {
+    let proxy = DatabaseProxy::start(&pool).await;
+    let (hosts, database) = proxy.url.rsplit_once('/').unwrap();
+    let url = format!("{hosts},127.0.0.1:1/{database}");
+    assert_attempt_outlasts_its_request(pool, &proxy, &url).await;
 }
