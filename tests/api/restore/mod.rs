@@ -2,6 +2,7 @@
 
 mod check;
 mod key_backup;
+mod printed;
 mod revival;
 
 use std::process::Command;
