@@ -157,6 +157,7 @@ serve
 "$binary" user retire ada
 expect_ticket 401 "$ticket"
 stop serve
+# Commands such as `user retire` log no anchors.
 "$binary" audit anchor >"$work/anchors.log"
 pg_dump --format=custom --file="$work/keeper.dump" "$KEEPER__DATABASE__URL"
 query 'SELECT pg_switch_wal()' >/dev/null
