@@ -94,7 +94,8 @@ fn check_key_and_hashes(report: &ServerReport) -> [Finding; 3] {
             "durability",
             "a copy of the writing key is confirmed",
             report.is_key_backed_up || report.facts.is_development,
-            "copy the keyring to another place, and run `keys confirm-backup` with the copy",
+            "no copy is confirmed: copy the keyring to another place, and run `keys confirm-backup` with \
+             the copy",
         ),
         Finding::advice(
             "NIST 3.1.1.2 cost factor",
