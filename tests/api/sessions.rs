@@ -363,3 +363,33 @@ async fn sessions_can_be_disabled(pool: PgPool) {
     app.post("/login", &Credentials::Anonymous, &body).await.assert_status(404);
     app.get("/login", &Credentials::Anonymous).await.assert_status(404);
 }
+
+/// The new session is stored by then, so the answer must not say that nothing was changed.
+#[sqlx::test]
+async fn a_sign_in_that_cannot_end_the_former_session_has_an_unknown_outcome(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let former = app.session(PLAIN.1).await;
+    let Credentials::Session { cookie, .. } = &former else { panic!("no session") };
+    let sign_in = || {
+        let body = json!({"UserName": ADMINISTRATOR.1, "Password": password_of(ADMINISTRATOR.1)});
+        let request = app.request(Method::POST, "/login", &Credentials::Anonymous);
+        send(request.header("Cookie", format!("ASP.NET_SessionId={cookie}")).json(&body))
+    };
+    let mut held = app.pool.begin().await.unwrap();
+    let lock = "SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE";
+    sqlx::raw_sql(lock).execute(&mut *held).await.unwrap();
+    let lose_connection = async {
+        app.wait_for_blocked_sessions(1).await;
+        let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        sqlx::raw_sql(statement).execute(&app.pool).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(sign_in(), lose_connection);
+    answer.assert_refused(503, "SoServiceUnavailableException", "outcome_unknown");
+    assert_eq!(answer.cookie("ASP.NET_SessionId"), None);
+    held.rollback().await.unwrap();
+    app.get(PRINCIPAL, &former).await.assert_status(200);
+    // The browser still has the former session, which the next attempt ends.
+    sign_in().await.assert_status(200);
+    app.get(PRINCIPAL, &former).await.assert_unauthenticated();
+}

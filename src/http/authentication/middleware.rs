@@ -31,9 +31,12 @@ use crate::{
         secret_headers::{self, SO_APP_TOKEN, SecretHeaders},
         state::HttpState,
     },
-    service::authentication::{
-        Authenticated, AuthenticationAttempt, AuthenticationError, Authenticator, EnabledSchemes,
-        Work,
+    service::{
+        authentication::{
+            Authenticated, AuthenticationAttempt, AuthenticationError, Authenticator,
+            EnabledSchemes, Work,
+        },
+        sessions::errors::SignInError,
     },
     trace_context::trace_span,
 };
@@ -118,6 +121,16 @@ pub(in crate::http) fn refused(error: AuthenticationError) -> ApiError {
         tracing::Span::current().record("user.id", user_id.as_i32());
     }
     error.into()
+}
+
+/// The error of a sign-in.
+pub(in crate::http) fn not_signed_in(error: SignInError) -> ApiError {
+    match error {
+        SignInError::Authentication(error) => refused(error),
+        SignInError::Session(error) => error.into(),
+        // A session is stored, so no answer may say that nothing was changed.
+        SignInError::FormerSession(_) => ApiError::caused(ErrorKind::OutcomeUnknown, error),
+    }
 }
 
 /// The credential that the request presents: one header of a supported scheme, or the session

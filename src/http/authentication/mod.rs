@@ -10,4 +10,4 @@ mod unreadable;
 pub(crate) use self::middleware::challenges;
 #[cfg(feature = "fuzz")]
 pub(super) use self::middleware::credential;
-pub(super) use self::middleware::{authenticate, client_info, refused, verify};
+pub(super) use self::middleware::{authenticate, client_info, not_signed_in, refused, verify};

@@ -132,7 +132,8 @@ impl Form {
         if let ErrorKind::PasswordRefused { field, reasons } = kind {
             return self.with_reasons(frame, field, reasons);
         }
-        let is_fault = kind.row().status.is_server_error();
+        // A form whose outcome is unknown may have been saved.
+        let is_fault = kind.row().status.is_server_error() && *kind != ErrorKind::OutcomeUnknown;
         let text =
             if is_fault { frame.text("page-try-later") } else { frame.language().error(kind) };
         self.with_problem(text)

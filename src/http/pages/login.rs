@@ -29,7 +29,7 @@ use crate::{
     },
     http::{
         authentication::{
-            client_info, refused,
+            client_info, not_signed_in,
             session_cookie::{SESSION_COOKIE, XSRF_COOKIE, is_secure, own_cookie, single_cookie},
         },
         error::{ApiError, ErrorKind, MissingRight},
@@ -39,10 +39,7 @@ use crate::{
         secret_headers::secret_headers,
         state::HttpState,
     },
-    service::sessions::{
-        errors::SignInError,
-        sign_in::{LoginPage, NewSession, Sessions, SignIn},
-    },
+    service::sessions::sign_in::{LoginPage, NewSession, Sessions, SignIn},
 };
 
 /// The parameter with the page to show after the sign-in.
@@ -295,14 +292,10 @@ async fn start(
         former: single_cookie(&secret_headers(request), SESSION_COOKIE)?,
         client_info: client_info(request),
     };
-    state
-        .service
-        .run(|sessions: Arc<Sessions>| async move { sessions.sign_in(sign_in, clock::now()).await })
-        .await?
-        .map_err(|error| match error {
-            SignInError::Authentication(error) => refused(error),
-            SignInError::Session(error) => error.into(),
-        })
+    let started = state.service.run(|sessions: Arc<Sessions>| async move {
+        sessions.sign_in(sign_in, clock::now()).await
+    });
+    started.await?.map_err(not_signed_in)
 }
 
 /// True for the login page, and for the page that changes a password on the way in.

@@ -23,7 +23,7 @@ use crate::{
     },
     http::{
         authentication::{
-            client_info, refused,
+            client_info, not_signed_in,
             session_cookie::{SESSION_COOKIE, single_cookie},
         },
         error::{ApiError, ErrorKind, MissingRight},
@@ -35,7 +35,7 @@ use crate::{
     service::{
         errors::SaveCredentialError,
         sessions::{
-            errors::{RequiredChangeError, SignInError},
+            errors::RequiredChangeError,
             required_change::RequiredChange,
             sign_in::{NewSession, Sessions, SignIn},
         },
@@ -144,8 +144,11 @@ async fn save(
         sessions.change_and_sign_in(change, clock::now()).await
     });
     changed.await?.map_err(|error| match error {
-        RequiredChangeError::SignIn(SignInError::Authentication(error)) => refused(error),
-        RequiredChangeError::SignIn(SignInError::Session(error)) => error.into(),
+        RequiredChangeError::SignIn(error) => not_signed_in(error),
+        // The new password is saved, so no answer may say that nothing was changed.
+        RequiredChangeError::SignInAfterSave(_) => {
+            ApiError::caused(ErrorKind::OutcomeUnknown, error)
+        }
         // For users who may not change their password themselves.
         RequiredChangeError::Save(SaveCredentialError::Forbidden) => {
             ErrorKind::PasswordChangeRequired.into()

@@ -41,6 +41,10 @@ pub(crate) enum SignInError {
     Authentication(#[from] AuthenticationError),
     #[error(transparent)]
     Session(#[from] TicketError),
+    /// The new session is stored. The browser does not get it, so that the next attempt ends the
+    /// former one.
+    #[error("failed to end the former session of the browser")]
+    FormerSession(#[source] TicketError),
 }
 
 /// An error from proving the password again.
@@ -59,6 +63,9 @@ pub(crate) enum ProofError {
 pub(crate) enum RequiredChangeError {
     #[error(transparent)]
     SignIn(#[from] SignInError),
+    /// The new secret is saved.
+    #[error("failed to sign in with the new secret")]
+    SignInAfterSave(#[source] SignInError),
     #[error(transparent)]
     Save(#[from] SaveCredentialError),
     #[error(transparent)]

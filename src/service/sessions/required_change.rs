@@ -30,7 +30,7 @@ impl Sessions {
     /// Changes the secret that the user signs in with, and starts a session with the new one.
     ///
     /// # Errors
-    /// See [`RequiredChangeError`]. Without one of `SignIn`, the secret is unchanged.
+    /// See [`RequiredChangeError`].
     pub(crate) async fn change_and_sign_in(
         &self,
         change: RequiredChange,
@@ -45,7 +45,7 @@ impl Sessions {
         let context = ChangeContext { actor, client_info, reason: None, now };
         self.credentials.save(context, command).await?;
         let sign_in = SignIn { password: new_password, ..sign_in };
-        Ok(self.sign_in(sign_in, now).await?)
+        self.sign_in(sign_in, now).await.map_err(RequiredChangeError::SignInAfterSave)
     }
 
     /// The command that replaces the secret that authenticated this user.

@@ -98,7 +98,7 @@ impl Sessions {
         let new = NewTicket { kind, digest: &session.digest, auth_time: principal.auth_time };
         self.tickets.store(context, &principal.user, new).await?;
         if let Some(former) = former {
-            self.end_former(context, &former).await?;
+            self.end_former(context, &former).await.map_err(SignInError::FormerSession)?;
         }
         Ok(NewSession { cookie: session.text, xsrf, user: principal.user })
     }

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use super::{GOOD, PAUL, mark, stored_mark};
 use crate::{
     pages::browser::{Browser, form_of},
-    support::{Answer, TestApp},
+    support::{Answer, Credentials, PRINCIPAL, TestApp},
 };
 
 const ACTION: &str = "/login/change-password";
@@ -112,7 +112,7 @@ async fn a_form_without_the_token_of_a_login_page_changes_nothing(pool: PgPool) 
     // Nor does another media type: there, the token is required, too.
     let body = serde_json::json!({"UserName": "paul", "Password": PAUL, "NewPassword": GOOD,
                                   "RepeatedPassword": GOOD});
-    let answer = app.post(ACTION, &crate::support::Credentials::Anonymous, &body).await;
+    let answer = app.post(ACTION, &Credentials::Anonymous, &body).await;
     answer.assert_forbidden();
     assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
 }
@@ -174,6 +174,25 @@ async fn a_form_that_is_sent_twice_changes_the_password_once(pool: PgPool) {
     // The page that the browser shows signs in with the new password.
     let sign_in = [("UserName", "paul"), ("Password", GOOD)];
     second.submit(&again, "/login", &sign_in).await.assert_status(303);
+}
+
+#[sqlx::test]
+async fn a_saved_password_is_not_reported_as_unchanged_when_the_sign_in_fails(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    let mut browser = Browser::new(&app);
+    let page = marked_page(&app, &mut browser).await;
+    // The connection is lost when the new session is stored.
+    let trigger = "CREATE FUNCTION lose_connection() RETURNS trigger LANGUAGE plpgsql AS
+                   'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';
+                   CREATE TRIGGER lose_connection BEFORE INSERT ON tickets
+                   FOR EACH ROW EXECUTE FUNCTION lose_connection()";
+    sqlx::raw_sql(trigger).execute(&app.pool).await.unwrap();
+    let answer = browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
+    answer.assert_status(503);
+    assert!(answer.body.contains("It is unknown whether the change was saved."), "{answer:?}");
+    assert_eq!(stored_mark(&app).await, None);
+    app.get(PRINCIPAL, &Credentials::basic("paul", GOOD)).await.assert_status(200);
 }
 
 #[sqlx::test]
