@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use crate::{
     load::Connection,
-    traffic::{History, Register, login, secret},
+    traffic::{History, Register, Saves, login, secret},
 };
 
 /// The number of connections that log in at the same time.
@@ -17,44 +17,30 @@ const CONNECTIONS: usize = 4;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {
     /// Acknowledged saves without an audit event.
-    pub(crate) saves: u64,
+    pub(crate) saves: usize,
     /// Credentials whose last acknowledged value, or a later one, does not log in.
     pub(crate) credentials: usize,
 }
 
-/// The number of audit events of each user.
-pub(crate) async fn audit_events(database: &mut PgConnection) -> BTreeMap<u64, u64> {
-    let counts: Vec<(i32, i64)> =
-        sqlx::query_as("SELECT user_id, count(*) FROM audit_events GROUP BY user_id")
-            .fetch_all(database)
-            .await
-            .unwrap();
-    counts
-        .into_iter()
-        .map(|(id, count)| (id.try_into().unwrap(), count.try_into().unwrap()))
-        .collect()
-}
-
-/// Asserts that the database is consistent and has no more than was sent; returns what is lost.
-/// `before` is the number of events before the round.
+/// Asserts that the database is consistent, and that each save was executed at most once and not after
+/// a refusal; returns what is lost.
 pub(crate) async fn lost(
     history: &History,
     round: usize,
-    before: &BTreeMap<u64, u64>,
     database: &mut PgConnection,
     address: SocketAddr,
 ) -> Lost {
     assert_consistent(database).await;
-    let after = audit_events(database).await;
-    let count = |counts: &BTreeMap<u64, u64>, user| counts.get(user).copied().unwrap_or_default();
-    let mut lost = Lost::default();
-    for (user, register) in &history.registers {
-        // What was lost with the former primary may have been there before the round.
-        let events = count(&after, user).saturating_sub(count(before, user));
-        let possible = register.acknowledged_count + register.unknown_count;
-        assert!(events <= possible, "user {user}: {events} events of {possible} saves");
-        lost.saves += register.acknowledged_count.saturating_sub(events);
+    let events = saves_by_request(database).await;
+    let count = |id: &String| events.get(id).copied().unwrap_or_default();
+    let Saves { acknowledged, unknown, refused } = &history.requests;
+    for id in acknowledged.iter().chain(unknown) {
+        assert!(count(id) <= 1, "the save {id} was executed {} times", count(id));
     }
+    for id in refused {
+        assert_eq!(count(id), 0, "the save {id} was refused and executed");
+    }
+    let saves = acknowledged.iter().filter(|id| count(id) == 0).count();
     let registers: Vec<_> = history.registers.iter().collect();
     let size = registers.len().div_ceil(CONNECTIONS).max(1);
     let parts = registers.chunks(size).map(|part| async move {
@@ -64,8 +50,20 @@ pub(crate) async fn lost(
         }
         lost
     });
-    lost.credentials = join_all(parts).await.into_iter().sum();
-    lost
+    let credentials = join_all(parts).await.into_iter().sum();
+    Lost { saves, credentials }
+}
+
+/// The number of saves by the id of their request. An id is that of one request in all rounds.
+async fn saves_by_request(database: &mut PgConnection) -> BTreeMap<String, i64> {
+    let counts: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT request_id, count(*) FROM audit_events WHERE kind = 'credential_saved'
+         GROUP BY request_id",
+    )
+    .fetch_all(database)
+    .await
+    .unwrap();
+    counts.into_iter().collect()
 }
 
 /// True when the last acknowledged value logs in, or one that was sent later and whose outcome is

@@ -34,10 +34,7 @@ mod server;
 mod service;
 mod traffic;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use check::Lost;
 use load::Connection;
@@ -105,14 +102,9 @@ impl Service {
     }
 
     /// What the history has and the database does not.
-    async fn lost(
-        &self,
-        history: &History,
-        before: &BTreeMap<u64, u64>,
-        database: &mut PgConnection,
-    ) -> Lost {
+    async fn lost(&self, history: &History, database: &mut PgConnection) -> Lost {
         history.assert_documented();
-        check::lost(history, self.round, before, database, self.address()).await
+        check::lost(history, self.round, database, self.address()).await
     }
 }
 
@@ -128,14 +120,13 @@ impl TestBed {
         Self { service: Service::start(&pair.primary().url(), url).await, pair }
     }
 
-    async fn lost(&self, history: &History, before: &BTreeMap<u64, u64>) -> Lost {
+    async fn lost(&self, history: &History) -> Lost {
         let mut database = self.pair.primary().connect().await;
-        self.service.lost(history, before, &mut database).await
+        self.service.lost(history, &mut database).await
     }
 
     /// Lets the primary fail under load, promotes the standby, and checks the history.
     async fn fail_over(&mut self, fault: Fault) -> Promotion {
-        let before = check::audit_events(&mut self.pair.primary().connect().await).await;
         let traffic = self.service.start_traffic().await;
         tokio::time::sleep(CALM).await;
         let start = Instant::now();
@@ -149,7 +140,7 @@ impl TestBed {
         traffic.assert_recovers(RECOVERY_LIMIT).await;
         tokio::time::sleep(CALM).await;
         let history = traffic.stop().await;
-        let lost = self.lost(&history, &before).await;
+        let lost = self.lost(&history).await;
         Promotion::of(fault, [noticed, promoted], start, &history, lost)
     }
 
@@ -190,7 +181,6 @@ async fn asynchronous_replication_loses_acknowledged_saves() {
     let pair = Pair::start(Replication::Asynchronous).await;
     let url = document::several_hosts();
     let mut test_bed = TestBed::start(pair, &url).await;
-    let before = check::audit_events(&mut test_bed.pair.primary().connect().await).await;
     let traffic = test_bed.service.start_traffic().await;
     tokio::time::sleep(CALM).await;
     test_bed.pair.standby().machine.cut();
@@ -204,7 +194,7 @@ async fn asynchronous_replication_loses_acknowledged_saves() {
     test_bed.pair.promote().await;
     traffic.assert_recovers(RECOVERY_LIMIT).await;
     let history = traffic.stop().await;
-    let lost = test_bed.lost(&history, &before).await;
+    let lost = test_bed.lost(&history).await;
     println!(
         "asynchronous replication, {LAG:?} behind: {} saves acknowledged meanwhile, {lost:?} of {}",
         history.acknowledged_between(cut, failed),
@@ -221,7 +211,6 @@ async fn a_primary_without_its_standby_acknowledges_no_save() {
     let pair = Pair::start(Replication::Synchronous).await;
     let url = document::several_hosts();
     let mut test_bed = TestBed::start(pair, &url).await;
-    let before = check::audit_events(&mut test_bed.pair.primary().connect().await).await;
     let traffic = test_bed.service.start_traffic().await;
     tokio::time::sleep(CALM).await;
     test_bed.pair.separate();
@@ -239,7 +228,7 @@ async fn a_primary_without_its_standby_acknowledges_no_save() {
     traffic.assert_recovers(RECOVERY_LIMIT).await;
     tokio::time::sleep(CALM).await;
     let history = traffic.stop().await;
-    let lost = test_bed.lost(&history, &before).await;
+    let lost = test_bed.lost(&history).await;
     let (logins, attempts) = history.logins_between(separated, fenced);
     println!(
         "separated for {:.1?}: {} saves acknowledged before the promotion, {} until the former \
@@ -290,7 +279,6 @@ async fn promotions_by_patroni_lose_nothing() {
     let mut service = Service::start(&url, &url).await;
     let mut report = Report::new("Patroni and HAProxy");
     for fault in patroni::FAULTS {
-        let before = check::audit_events(&mut patroni::Cluster::connect().await).await;
         let primary = cluster.primary().await;
         let traffic = service.start_traffic().await;
         tokio::time::sleep(CALM).await;
@@ -300,7 +288,7 @@ async fn promotions_by_patroni_lose_nothing() {
         traffic.assert_recovers(RECOVERY_LIMIT).await;
         tokio::time::sleep(CALM).await;
         let history = traffic.stop().await;
-        let lost = service.lost(&history, &before, &mut patroni::Cluster::connect().await).await;
+        let lost = service.lost(&history, &mut patroni::Cluster::connect().await).await;
         let times = [promoted - start; 2];
         report.add(Promotion::of(fault, times, start, &history, lost));
         cluster.reconnect(primary);

@@ -95,7 +95,7 @@ impl Report {
                 sum(|each| each.acknowledged),
                 sum(|each| each.refused),
                 sum(|each| each.unknown),
-                sum(|each| each.lost.credentials + usize::try_from(each.lost.saves).unwrap()),
+                sum(|each| each.lost.credentials + each.lost.saves),
             );
         }
     }

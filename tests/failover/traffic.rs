@@ -10,7 +10,7 @@ use std::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    load::{self, Connection, request},
+    load::{self, Answer, Connection, request},
     service::{FIRST_TARGET, basic},
 };
 
@@ -35,9 +35,14 @@ pub(crate) struct Register {
     pub(crate) acknowledged: Option<u64>,
     /// Values after it whose outcome is unknown.
     pub(crate) unknown: Vec<u64>,
-    /// All acknowledged saves, and all whose outcome is unknown.
-    pub(crate) acknowledged_count: u64,
-    pub(crate) unknown_count: u64,
+}
+
+/// The ids of the requests that saved, by what their answers say.
+#[derive(Debug, Default)]
+pub(crate) struct Saves {
+    pub(crate) acknowledged: Vec<String>,
+    pub(crate) unknown: Vec<String>,
+    pub(crate) refused: Vec<String>,
 }
 
 /// An answer.
@@ -59,6 +64,7 @@ enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) registers: BTreeMap<u64, Register>,
+    pub(crate) requests: Saves,
     saves: Vec<Event>,
     logins: Vec<Event>,
     /// Answers that the interface does not document for this situation.
@@ -214,20 +220,20 @@ async fn save(shared: Arc<Shared>) {
         register.sent
     };
     let request = load::save(&shared.headers, user, &secret(shared.round, user, value));
-    let event = send(&shared, &request).await;
+    let (event, id) = send(&shared, &request).await;
     let mut history = lock(&shared.history);
     let register = history.registers.entry(user).or_default();
     match event.result {
         Outcome::Success => {
             register.acknowledged = Some(value);
-            register.acknowledged_count += 1;
             register.unknown.clear();
+            history.requests.acknowledged.push(id);
         }
         Outcome::Unknown => {
             register.unknown.push(value);
-            register.unknown_count += 1;
+            history.requests.unknown.push(id);
         }
-        Outcome::Refused => {}
+        Outcome::Refused => history.requests.refused.push(id),
     }
     history.saves.push(event);
     drop(history);
@@ -236,11 +242,12 @@ async fn save(shared: Arc<Shared>) {
 
 async fn log_in(shared: Arc<Shared>, number: u64) {
     let login = login(FIRST_TARGET + SAVED + number % LOGGING_IN, &secret_of_login());
-    let event = send(&shared, &login).await;
+    let (event, _) = send(&shared, &login).await;
     lock(&shared.history).logins.push(event);
 }
 
-async fn send(shared: &Shared, request: &str) -> Event {
+/// Sends a request; also returns the id that the service gave it.
+async fn send(shared: &Shared, request: &str) -> (Event, String) {
     let sent = Instant::now();
     let answer = Connection::open(shared.address).await.send(request).await;
     let answered = Instant::now();
@@ -258,7 +265,14 @@ async fn send(shared: &Shared, request: &str) -> Event {
             Outcome::Unknown
         }
     };
-    Event { sent, answered, result }
+    let id = header(&answer, "x-request-id").expect("the id of a request");
+    (Event { sent, answered, result }, id)
+}
+
+fn header(answer: &Answer, name: &str) -> Option<String> {
+    let fields = answer.head.lines().filter_map(|line| line.split_once(':'));
+    let mut named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+    named.next().map(|(_, value)| value.trim().to_owned())
 }
 
 /// A login of the user with this id.
