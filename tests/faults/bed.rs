@@ -230,6 +230,8 @@ impl Bed {
         }
         findings.extend(self.instances.iter().flat_map(Instance::log_findings).take(20));
         findings.extend(invariants::broken(&self.postgres).await);
+        let saves = self.load.history.saves();
+        findings.extend(invariants::miscounted_saves(&self.postgres, &saves).await);
         if !self.installation.run(&["audit", "verify"], "") {
             findings.push("`audit verify` has findings".to_owned());
         }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -35,6 +36,13 @@ pub(crate) enum Operation {
     Accepted(u32),
     /// A request with this value was refused.
     Refused(u32),
+}
+
+impl Operation {
+    /// True if it saves a value when it is done.
+    const fn is_save(self) -> bool {
+        matches!(self, Self::Save(_) | Self::Change(_, _))
+    }
 }
 
 /// A credential, ticket or session: it has one value, or none.
@@ -110,6 +118,19 @@ impl History {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = calls.values().flatten().filter(|call| !call.is_certain).count();
         (calls.values().map(Vec::len).sum(), unknown)
+    }
+
+    /// By user: the least and the greatest number of saves that the answers allow.
+    pub(crate) fn saves(&self) -> BTreeMap<u64, RangeInclusive<u64>> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_user = |(object, calls): (&Object, &Vec<Call<Operation>>)| {
+            let Object::Credential(user) = object else { return None };
+            let saves: Vec<_> = calls.iter().filter(|call| call.operation.is_save()).collect();
+            let certain = saves.iter().filter(|call| call.is_certain).count();
+            let number = |count| u64::try_from(count).expect("a number");
+            Some((*user, number(certain)..=number(saves.len())))
+        };
+        calls.iter().filter_map(of_user).collect()
     }
 
     /// Checks each object; returns a text for each one whose answers have no order.

@@ -1,5 +1,7 @@
 //! What must be true of the database after any fault.
 
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
 use crate::postgres::Postgres;
 
 /// Each: what must be true, and a query that counts what is not.
@@ -97,4 +99,34 @@ pub(crate) async fn broken(postgres: &Postgres) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Compares the saves of each user in the audit log with the numbers that the answers allow; returns a
+/// text for each user with more or fewer: a save was executed twice, or is lost.
+pub(crate) async fn miscounted_saves(
+    postgres: &Postgres,
+    allowed: &BTreeMap<u64, RangeInclusive<u64>>,
+) -> Vec<String> {
+    let mut owner = postgres.tables().await.expect("a connection");
+    let counts: Vec<(i32, i64)> = sqlx::query_as(
+        "SELECT user_id, count(*) FROM audit_events WHERE kind = 'credential_saved' GROUP BY user_id",
+    )
+    .fetch_all(&mut owner)
+    .await
+    .expect("the counts");
+    let counts: BTreeMap<u64, u64> = counts
+        .into_iter()
+        .map(|(user, count)| (user.try_into().expect("an id"), count.try_into().expect("a count")))
+        .collect();
+    let mut miscounted = Vec::new();
+    for (user, allowed) in allowed {
+        let executed = counts.get(user).copied().unwrap_or_default();
+        if !allowed.contains(&executed) {
+            let (least, most) = (allowed.start(), allowed.end());
+            miscounted.push(format!(
+                "user {user}: {executed} saves were executed, and the answers allow {least} to {most}"
+            ));
+        }
+    }
+    miscounted
 }
