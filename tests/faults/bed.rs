@@ -29,8 +29,14 @@ pub(crate) const TARGETS: u64 = 12;
 /// The number of clients.
 const CLIENTS: u64 = 8;
 
-/// How long the service may take to recover after the database.
+/// How long the service may take to recover after the database, beside the time of a save.
+const RECOVERY_GOAL: Duration = Duration::from_secs(1);
+
+/// After this time, the service is not waited for.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
+
+/// The number of saves of each instance that say how long one takes without a fault.
+const QUIET_SAVES: u32 = 5;
 
 /// A recovery that takes longer is explained in the output.
 const NOTABLE: Duration = Duration::from_secs(1);
@@ -44,6 +50,8 @@ pub(crate) struct Recovery {
     pub(crate) service: Duration,
     /// The longest of these saves.
     pub(crate) save: Duration,
+    /// From the same moment as `service` until the last of these saves was answered.
+    answered: Duration,
 }
 
 /// Everything that runs. Fields are dropped in this order.
@@ -59,8 +67,10 @@ pub(crate) struct Bed {
     /// The key rotations that ended with a retired key.
     pub(crate) rotations: Arc<AtomicU64>,
     probe: Client,
-    /// Answers of readiness that do not fit the fault.
-    wrong_readiness: Mutex<Vec<String>>,
+    /// The longest save without a fault, under the load.
+    quiet_save: Duration,
+    /// Answers of readiness that do not fit the fault, and recoveries that took too long.
+    wrong: Mutex<Vec<String>>,
 }
 
 impl Bed {
@@ -86,9 +96,7 @@ impl Bed {
         }
         let run = |client| tokio::spawn(crate::load::run(Arc::clone(&load), seed * 1000 + client));
         let clients = (0..CLIENTS).map(run).collect();
-        let (maintenance, wrong_readiness) = (None, Mutex::default());
-        let rotations = Arc::default();
-        Self {
+        let mut bed = Self {
             instances,
             proxy,
             postgres,
@@ -96,11 +104,23 @@ impl Bed {
             load,
             folder,
             clients,
-            maintenance,
-            rotations,
+            maintenance: None,
+            rotations: Arc::default(),
             probe,
-            wrong_readiness,
+            quiet_save: Duration::ZERO,
+            wrong: Mutex::default(),
+        };
+        bed.quiet_save = bed.longest_save().await;
+        bed
+    }
+
+    /// The longest of a few saves of each instance, under the load.
+    async fn longest_save(&self) -> Duration {
+        let mut longest = Duration::ZERO;
+        for _ in 0..QUIET_SAVES {
+            longest = longest.max(self.wait_until_recovered(Fault::Nothing).await.answered);
         }
+        longest
     }
 
     /// Injects a fault once, waits until every instance saves again, and ends what was unknown.
@@ -109,12 +129,30 @@ impl Bed {
         let begin = Instant::now();
         fault.inject(self, random).await;
         let outage = begin.elapsed();
-        let (service, save) = self.wait_until_recovered(fault).await;
+        let recovery = self.wait_until_recovered(fault).await;
         if fault == Fault::HalfOpen {
             self.proxy.heal();
         }
+        self.require_fast(fault, recovery.answered).await;
         self.settle().await;
-        Recovery { outage, service, save }
+        Recovery { outage, ..recovery }
+    }
+
+    /// Notes a recovery that took too long. The limit follows the load of the machine: it grows with
+    /// the time of a save, which is measured again before a recovery is called too long.
+    async fn require_fast(&mut self, fault: Fault, answered: Duration) {
+        let limit = |save: Duration| RECOVERY_GOAL + fault.allowance() + 2 * save;
+        if answered > limit(self.quiet_save) {
+            self.quiet_save = self.quiet_save.max(self.longest_save().await);
+        }
+        let limit = limit(self.quiet_save);
+        if answered > limit {
+            self.note_wrong(format!("{fault:?}: saves after {answered:.1?}, limit {limit:.1?}"));
+        }
+    }
+
+    fn note_wrong(&self, text: String) {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
     /// Waits, and asks for readiness meanwhile if the fault has a reason to give.
@@ -130,9 +168,7 @@ impl Bed {
                 // The server may still be stopping or starting.
                 let is_right = status == 503 && (text.contains(reason) || fault == Fault::Recovery);
                 if !is_right && begin.elapsed() < time {
-                    let mut wrong =
-                        self.wrong_readiness.lock().unwrap_or_else(PoisonError::into_inner);
-                    wrong.push(format!("readiness during {fault:?}: {status} {text}"));
+                    self.note_wrong(format!("readiness during {fault:?}: {status} {text}"));
                 }
             }
         }
@@ -145,9 +181,8 @@ impl Bed {
         instance.restart(&self.installation);
     }
 
-    /// Waits until every instance has saved; returns the time until the last of these saves began, and
-    /// the longest duration of one. Prints what delayed an instance.
-    async fn wait_until_recovered(&self, fault: Fault) -> (Duration, Duration) {
+    /// Waits until every instance has saved. Prints what delayed an instance.
+    async fn wait_until_recovered(&self, fault: Fault) -> Recovery {
         let (load, probe) = (&self.load, &self.probe);
         let begin = Instant::now();
         let waits = (0..self.instances.len()).map(async |instance| {
@@ -175,7 +210,9 @@ impl Bed {
         let recovered = join_all(waits).await;
         let service = recovered.iter().map(|(start, _)| *start).max().unwrap_or_default();
         let save = recovered.iter().map(|(_, save)| *save).max().unwrap_or_default();
-        (service, save)
+        let answered = recovered.iter().map(|(start, save)| *start + *save).max();
+        let answered = answered.unwrap_or_default();
+        Recovery { outage: Duration::ZERO, service, save, answered }
     }
 
     /// Stops the load for a moment in which nothing is under way, so that no call of unknown outcome
@@ -224,7 +261,7 @@ impl Bed {
         self.settle().await;
         log_everyone_in(&self.load).await;
         let mut findings = self.load.history.violations();
-        for wrong in [&self.load.unexpected, &self.wrong_readiness] {
+        for wrong in [&self.load.unexpected, &self.wrong] {
             let wrong = wrong.lock().unwrap_or_else(PoisonError::into_inner);
             findings.extend(wrong.iter().take(20).cloned());
         }

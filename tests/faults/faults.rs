@@ -119,6 +119,19 @@ impl Fault {
         Description { name, text, reason }
     }
 
+    /// The time that a recovery from this fault may take beyond that of others.
+    pub(crate) fn allowance(self) -> Duration {
+        if matches!(self, Self::ServiceKill | Self::KillAtAnswer) {
+            // A process starts.
+            Duration::from_secs(3)
+        } else if self == Self::HalfOpen {
+            // The save waits for a second until its connection is asked about, and runs again.
+            Duration::from_secs(2)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     pub(crate) fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|fault| fault.description().name == name)
     }
