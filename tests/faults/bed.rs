@@ -165,8 +165,7 @@ impl Bed {
             tokio::time::sleep(time / 4).await;
             for instance in &self.instances {
                 let (status, text) = readiness(&self.probe, instance).await;
-                // The server may still be stopping or starting.
-                let is_right = status == 503 && (text.contains(reason) || fault == Fault::Recovery);
+                let is_right = status == 503 && text.contains(reason);
                 if !is_right && begin.elapsed() < time {
                     self.note_wrong(format!("readiness during {fault:?}: {status} {text}"));
                 }

@@ -262,7 +262,7 @@ impl Fault {
             bed.postgres.execute(&set_read_only("off")).await;
             bed.postgres.start().await;
         } else if self == Self::Recovery {
-            bed.postgres.enter_recovery();
+            bed.postgres.enter_recovery().await;
             bed.hold(self, time).await;
             bed.postgres.promote().await;
         } else {

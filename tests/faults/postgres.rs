@@ -265,13 +265,24 @@ impl Postgres {
         }
     }
 
-    /// Puts the server into recovery, as a standby whose primary is away.
-    pub(crate) fn enter_recovery(&mut self) {
+    /// Puts the server into recovery, as a standby whose primary is away, and waits until it answers.
+    pub(crate) async fn enter_recovery(&mut self) {
         self.stop(Signal::INT);
         let file = self.data.join("standby.signal");
         fs::write(&file, "").expect("a file");
         self.programs.own(&file);
-        self.start_if_ended();
+        let begin = Instant::now();
+        while !self.is_in_recovery().await {
+            assert!(begin.elapsed() < START_LIMIT, "no recovery: {}", self.log.display());
+            self.start_if_ended();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn is_in_recovery(&self) -> bool {
+        let Ok(mut owner) = self.owner().await else { return false };
+        let is_in_recovery = sqlx::query_scalar("SELECT pg_is_in_recovery()");
+        is_in_recovery.fetch_one(&mut owner).await.unwrap_or(false)
     }
 
     /// Promotes the server.
