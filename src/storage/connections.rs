@@ -207,6 +207,14 @@ impl Database {
     /// # Errors
     /// When it does not, or no connection is available.
     pub(crate) async fn require_writable(&self) -> Result<(), StorageError> {
+        match self.check_writable().await {
+            // As for every read: a connection can be stale, and a new one shows the state.
+            Err(error) if error.is_retryable_read() => self.check_writable().await,
+            checked => checked,
+        }
+    }
+
+    async fn check_writable(&self) -> Result<(), StorageError> {
         let mut connection = self.connection().await?;
         if let Some((held, _)) = connection.held.as_mut() {
             held.check().await?;

@@ -235,6 +235,22 @@ async fn a_request_ends_before_its_time_limit_when_nothing_is_acknowledged(pool:
     assert!(begin.elapsed() < ANSWER_TIMEOUT, "{:?}", begin.elapsed());
 }
 
+/// Ends the connections of the service, as a restart of the server does.
+async fn end_connections(app: &TestApp) {
+    let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'credential-keeper'";
+    sqlx::raw_sql(statement).execute(&app.pool).await.unwrap();
+}
+
+#[sqlx::test]
+async fn an_instance_stays_ready_when_its_connections_are_ended(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for _ in 0..5 {
+        assert_eq!(readiness(&app).await, (200, "ready\n".to_owned()));
+        end_connections(&app).await;
+    }
+}
+
 /// Otherwise, a service whose requests give up earlier would never get a connection.
 async fn assert_attempt_outlasts_its_request(pool: PgPool, proxy: &DatabaseProxy, url: &str) {
     let variables =
@@ -243,13 +259,7 @@ async fn assert_attempt_outlasts_its_request(pool: PgPool, proxy: &DatabaseProxy
     let token = Credentials::Raw(format!("Bearer {}", app.token(&app.administrator()).await));
     // A connection takes several round trips, longer than a request waits.
     proxy.delay_replies(Duration::from_millis(600));
-    sqlx::raw_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name = 'credential-keeper'",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    end_connections(&app).await;
     assert_unavailable(&app.get(PRINCIPAL, &token).await);
     let mut answers = Vec::new();
     while answers.last() != Some(&200) && answers.len() < 10 {
