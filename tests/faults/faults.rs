@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use crate::{
     bed::Bed,
-    postgres::{Postgres, SERVICE_PASSWORD, execute},
+    postgres::{MAXIMUM_CONNECTIONS, Postgres, SERVICE_PASSWORD, execute},
     proxy::Wire,
     random::Random,
 };
@@ -291,10 +291,12 @@ async fn take_connections(postgres: &Postgres) -> Vec<PgConnection> {
         while let Ok(holder) = postgres.owner().await {
             holders.push(holder);
         }
-        let of_service = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'service'";
-        let left: i64 =
-            sqlx::query_scalar(of_service).fetch_one(&mut admin).await.expect("a count");
-        if left == 0 {
+        // A session of the service that still authenticates has a connection, and no user yet.
+        let of_others = "SELECT count(*) FROM pg_stat_activity
+             WHERE backend_type = 'client backend' AND usename <> 'service'";
+        let taken: i64 =
+            sqlx::query_scalar(of_others).fetch_one(&mut admin).await.expect("a count");
+        if taken == i64::from(MAXIMUM_CONNECTIONS) {
             holders.push(admin);
             return holders;
         }

@@ -16,7 +16,7 @@ use sqlx::{Connection, PgConnection};
 use crate::{disk::Disk, ports::free_port};
 
 /// The limit of connections, low enough to exhaust.
-const MAXIMUM_CONNECTIONS: u32 = 60;
+pub(crate) const MAXIMUM_CONNECTIONS: u32 = 60;
 
 /// The password of the role of the service.
 pub(crate) const SERVICE_PASSWORD: &str = "the password of the service";
