@@ -1,7 +1,7 @@
 //! Admission control: refuses a request before any other work is done for it.
 //!
 //! A request that needs a hash holds an admission until it is answered. The number of admissions
-//! equals the queue length, so a refusal costs neither a database connection nor a statement. The
+//! equals the present queue length, so a refusal costs neither a database connection nor a statement. The
 //! rule is that of the fair queue: when all admissions are taken, a client that holds fewer than
 //! another is still admitted.
 //!
@@ -13,13 +13,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::fairness_key::FairnessKey;
+use super::{capacity::Places, fairness_key::FairnessKey};
 
 /// The admissions of all clients.
 #[derive(Clone)]
 pub(crate) struct AdmissionControl<K: FairnessKey> {
     taken: Arc<Mutex<Taken<K>>>,
-    maximum: usize,
+    places: Places,
 }
 
 struct Taken<K> {
@@ -35,10 +35,11 @@ pub struct Admission<K: FairnessKey> {
 }
 
 impl<K: FairnessKey> AdmissionControl<K> {
-    /// Admits `maximum` requests at a time, and more from clients with less than their share.
-    pub(crate) fn new(maximum: usize) -> Self {
+    /// Admits as many requests at a time as there are places, and more from clients with less than
+    /// their share.
+    pub(crate) fn new(places: Places) -> Self {
         let taken = Taken { by_key: HashMap::new(), total: 0 };
-        Self { taken: Arc::new(Mutex::new(taken)), maximum }
+        Self { taken: Arc::new(Mutex::new(taken)), places }
     }
 
     /// Admits a request of this client; `None` when all are taken.
@@ -51,7 +52,7 @@ impl<K: FairnessKey> AdmissionControl<K> {
     /// refused now.
     pub(crate) fn admit_unauthenticated(&self, address: K, named: K) -> Option<Admission<K>> {
         let mut taken = self.lock();
-        let has_room = taken.total < self.maximum
+        let has_room = taken.total < self.places.get()
             || (taken.has_less_than_another(address) && taken.has_less_than_another(named));
         if !has_room {
             return None;
@@ -73,7 +74,7 @@ impl<K: FairnessKey> Admission<K> {
     pub(crate) fn move_to(mut self, key: K) -> Option<Self> {
         let control = self.control.clone();
         let mut taken = control.lock();
-        if taken.total > control.maximum && !taken.has_less_than_another(key) {
+        if taken.total > control.places.get() && !taken.has_less_than_another(key) {
             // Dropping the admission takes the lock.
             drop(taken);
             return None;
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_single_client_takes_all_admissions_and_no_more() {
-        let control = AdmissionControl::new(3);
+        let control = AdmissionControl::new(Places::new(3));
         let admitted: Vec<_> = (0..3).map(|_| control.admit(User(1)).unwrap()).collect();
         assert!(control.admit(User(1)).is_none());
         drop(admitted);
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_client_with_fewer_admissions_than_another_is_admitted() {
-        let control = AdmissionControl::new(3);
+        let control = AdmissionControl::new(Places::new(3));
         let _busy: Vec<_> = (0..3).map(|_| control.admit(User(1)).unwrap()).collect();
         let _first = control.admit(User(2)).unwrap();
         let _second = control.admit(User(2)).unwrap();
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_named_user_holds_no_admission_until_authenticated() {
-        let (control, address) = (AdmissionControl::new(3), Address(1));
+        let (control, address) = (AdmissionControl::new(Places::new(3)), Address(1));
         let forged: Vec<_> =
             (0..3).map(|_| control.admit_unauthenticated(address, User(1)).unwrap()).collect();
         assert!(control.admit_unauthenticated(address, User(1)).is_none());
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_user_with_more_than_their_share_releases_the_admission() {
-        let control = AdmissionControl::new(2);
+        let control = AdmissionControl::new(Places::new(2));
         let [first, second] = [(); 2].map(|()| control.admit(Address(1)).unwrap());
         let late = control.admit_unauthenticated(Address(2), User(1)).unwrap();
         let first = first.move_to(User(1)).unwrap();
@@ -189,7 +190,7 @@ mod tests {
             steps in proptest::collection::vec((1_u8..5, 0..3), 0..200),
             maximum in 1_usize..20,
         ) {
-            let control = AdmissionControl::new(maximum);
+            let control = AdmissionControl::new(Places::new(maximum));
             let mut held: Vec<Admission<Client>> = Vec::new();
             for (number, step) in steps {
                 match step {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     admission::{Admission, AdmissionControl},
-    capacity::{Capacity, count, queue_length},
+    capacity::{Capacity, count},
     error::HashingError,
     event::{EngineEvent, OnEvent},
     fairness_key::FairnessKey,
@@ -85,10 +85,8 @@ impl<K: FairnessKey> HashingEngine<K> {
         let kernel = Kernel::choose(on_event);
         let hasher = Hasher::new(kernel, options.parameters, metrics.clone());
         let (pool, hash_time) =
-            Pool::start(hasher, threads, memory_kib, metrics.clone(), on_event)?;
-        let hashes_per_second = count(threads) / hash_time.as_secs_f64().max(f64::EPSILON);
-        let queue_length = queue_length(hashes_per_second, options.deadline);
-        pool.set_capacity(queue_length, hashes_per_second);
+            Pool::start(hasher, threads, memory_kib, options.deadline, metrics.clone(), on_event)?;
+        let places = pool.places().clone();
         let (maximum, lifetime) = (options.maximum_verified, options.verified_lifetime);
         Ok(Self {
             pool,
@@ -106,19 +104,19 @@ impl<K: FairnessKey> HashingEngine<K> {
             capacity: Capacity {
                 kernel: kernel.as_str(),
                 threads,
-                hashes_per_second,
-                queue_length,
+                hashes_per_second: count(threads) / hash_time.as_secs_f64().max(f64::EPSILON),
+                queue_length: places.get(),
                 memory_kib: u64::from(memory_kib) * u64::try_from(threads).unwrap_or(u64::MAX),
             },
-            admission: AdmissionControl::new(queue_length),
+            admission: AdmissionControl::new(places),
             refusal_timing: RefusalTiming::new(options.longest_delay),
         })
     }
 
-    /// The capacity that was measured at start.
+    /// The capacity that was measured at start, with the present length of the queue.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        self.capacity
+        Capacity { queue_length: self.pool.places().get(), ..self.capacity }
     }
 
     /// Hashes a secret with the parameters of new hashes and a random salt.
@@ -289,11 +287,11 @@ impl<K: FairnessKey> HashingEngine<K> {
 
     /// Registers the metrics. Gauges of sizes have their current value.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        let Capacity { threads, hashes_per_second, queue_length, .. } = self.capacity;
+        let Capacity { threads, hashes_per_second, queue_length, .. } = self.capacity();
         for (name, help, number) in [
             ("threads", "Hashing threads", count(threads)),
             ("rate", "Hashes per second, measured at start", hashes_per_second),
-            ("queue_length", "Jobs that may wait", count(queue_length)),
+            ("queue_length", "Jobs that may wait at present", count(queue_length)),
             ("cached", "Verifications in the cache", count(self.verified.len())),
         ] {
             registry.register(name, help, ConstGauge::new(number));

@@ -11,7 +11,7 @@ use argon2::Block;
 use zeroize::Zeroize;
 
 use super::{
-    capacity::count,
+    capacity::{Places, QueueLimit},
     error::HashingError,
     event::{EngineEvent, OnEvent},
     fair_queue::FairQueue,
@@ -30,6 +30,7 @@ pub(crate) struct Pool<K> {
     hasher: Hasher,
     state: Mutex<State<K>>,
     changed: Condvar,
+    places: Places,
     metrics: EngineMetrics,
 }
 
@@ -38,17 +39,18 @@ struct State<K> {
     /// A background job, which runs when the queue is empty.
     idle: Option<Job>,
     is_closed: bool,
-    hashes_per_second: f64,
+    limit: QueueLimit,
 }
 
 impl<K: FairnessKey> Pool<K> {
-    /// Starts the threads. Each allocates its memory and computes one hash.
+    /// Starts the threads. Each allocates its memory and measures the time of a hash.
     ///
-    /// Returns the longest time of these hashes.
+    /// Returns the longest of these times.
     pub(crate) fn start(
         hasher: Hasher,
         threads: usize,
         memory_kib: u32,
+        deadline: Duration,
         metrics: EngineMetrics,
         on_event: OnEvent,
     ) -> Result<(Arc<Self>, Duration), HashingError> {
@@ -56,10 +58,11 @@ impl<K: FairnessKey> Pool<K> {
             queue: FairQueue::new(0),
             idle: None,
             is_closed: false,
-            hashes_per_second: 1.0,
+            // Nothing is queued before the threads are measured.
+            limit: QueueLimit::new(threads, deadline, Duration::MAX),
         };
-        let pool =
-            Arc::new(Self { hasher, state: Mutex::new(state), changed: Condvar::new(), metrics });
+        let (state, changed, places) = (Mutex::new(state), Condvar::new(), Places::new(0));
+        let pool = Arc::new(Self { hasher, state, changed, places, metrics });
         let (report, reports) = mpsc::channel();
         for number in 0..threads {
             let (pool, report) = (Arc::clone(&pool), report.clone());
@@ -83,6 +86,7 @@ impl<K: FairnessKey> Pool<K> {
         let times = reports.iter().collect::<Result<Vec<_>, _>>()?;
         let time = times.into_iter().max().unwrap_or_default();
         pool.hasher.set_target_time(time);
+        pool.set_limit(QueueLimit::new(threads, deadline, time));
         Ok((pool, time))
     }
 
@@ -91,11 +95,23 @@ impl<K: FairnessKey> Pool<K> {
         &self.hasher
     }
 
-    /// Sets the queue length, and the rate that `retry_after` is computed from.
-    pub(crate) fn set_capacity(&self, queue_length: usize, hashes_per_second: f64) {
+    /// The number of jobs that may wait at present.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Sets the limit of the queue.
+    pub(crate) fn set_limit(&self, limit: QueueLimit) {
         let mut state = self.lock();
-        state.queue.set_capacity(queue_length);
-        state.hashes_per_second = hashes_per_second;
+        state.limit = limit;
+        self.follow_speed(&mut state);
+    }
+
+    /// Makes the queue longer or shorter, so that its last job meets its deadline at the present speed.
+    fn follow_speed(&self, state: &mut State<K>) {
+        let length = state.limit.at(self.hasher.target_time());
+        state.queue.set_capacity(length);
+        self.places.set(length);
     }
 
     /// Queues a job. When the queue is full, refuses this job or the newest of a busier client.
@@ -109,7 +125,7 @@ impl<K: FairnessKey> Pool<K> {
             state.queue.retain(|job| !job.reply.is_closed());
         }
         let refused = state.queue.push(key, job);
-        let retry_after = state.retry_after();
+        let retry_after = self.retry_after(&state);
         self.metrics.set_waiting(state.queue.len());
         drop(state);
         self.changed.notify_one();
@@ -123,7 +139,12 @@ impl<K: FairnessKey> Pool<K> {
     /// The error for a request that is not admitted.
     pub(crate) fn refuse(&self) -> HashingError {
         self.metrics.shed_by_admission();
-        HashingError::Overloaded { retry_after: self.lock().retry_after() }
+        HashingError::Overloaded { retry_after: self.retry_after(&self.lock()) }
+    }
+
+    /// The wait of a job that is queued now, plus one second.
+    fn retry_after(&self, state: &State<K>) -> Duration {
+        Duration::from_secs(1) + state.limit.wait(state.queue.len(), self.hasher.target_time())
     }
 
     /// Queues a background job. Only one can wait; another is dropped without a reply.
@@ -151,7 +172,7 @@ impl<K: FairnessKey> Pool<K> {
             let start = Instant::now();
             let result = if job.deadline < start {
                 self.metrics.shed_by_deadline();
-                Err(HashingError::Overloaded { retry_after: self.lock().retry_after() })
+                Err(HashingError::Overloaded { retry_after: self.retry_after(&self.lock()) })
             } else {
                 let waited = start - job.queued;
                 self.metrics.record_wait(waited);
@@ -174,6 +195,7 @@ impl<K: FairnessKey> Pool<K> {
     fn next(&self, memory: &mut [Block]) -> Option<Job> {
         let mut is_wiped = false;
         let mut state = self.lock();
+        self.follow_speed(&mut state);
         loop {
             match state.pop() {
                 Some(job) if job.reply.is_closed() => {
@@ -209,11 +231,5 @@ impl<K: FairnessKey> State<K> {
     /// dropped.
     fn pop(&mut self) -> Option<Job> {
         self.queue.pop().or_else(|| self.idle.take().filter(|job| Instant::now() <= job.deadline))
-    }
-
-    /// The wait of a job that is queued now, plus one second.
-    fn retry_after(&self) -> Duration {
-        Duration::from_secs(1)
-            + Duration::from_secs_f64(count(self.queue.len()) / self.hashes_per_second.max(0.01))
     }
 }
