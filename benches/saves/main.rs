@@ -7,6 +7,7 @@
 //!   fairness       one user while another user saves on 500 connections
 //!   import         a million existing hashes, a million of all families, and clear-text values
 //!   pages          each page with 10 million users, beside 1 thousand
+//!   documents      each document, and pages without a list
 //!   growth         1 thousand, 1 million and 10 million credentials; 1 to 4 instances
 //!
 //! Rounds of every row alternate with rounds of the baseline, so that other load on the machine
@@ -56,10 +57,11 @@ fn main() {
         Some("fairness") => runtime.block_on(contention::fairness()),
         Some("growth") => runtime.block_on(growth::measure()),
         Some("pages") => runtime.block_on(pages::measure()),
+        Some("documents") => runtime.block_on(pages::measure_documents()),
         Some("import") => runtime.block_on(import::measure()),
         Some(other) => {
             panic!(
-                "invalid argument {other}: expected --quick, guessing, fairness, growth, pages or import"
+                "invalid argument {other}: expected --quick, guessing, fairness, growth, pages, documents or import"
             )
         }
     }

@@ -1,4 +1,5 @@
-//! Measures the time of each page with 10 million users, beside the same page with 1 thousand.
+//! Measures the time of each page with 10 million users, beside the same page with 1 thousand, and of
+//! the documents and pages that depend on no number of users.
 
 use std::{
     net::SocketAddr,
@@ -16,6 +17,9 @@ const SIZES: [u64; 2] = [1_000, 10_000_000];
 
 /// Requests of each page and size.
 const ROUNDS: usize = 300;
+
+/// Requests of each document.
+const DOCUMENT_ROUNDS: usize = 3_000;
 
 /// Events that are inserted with one statement.
 const CHUNK_EVENTS: u64 = 500_000;
@@ -39,6 +43,19 @@ const PATHS: [&str; 17] = [
     "/admin/users/{id}/delete",
     "/docs",
     "/docs/post.Agents.User.SaveCredential",
+];
+
+/// Documents, and pages without a list, with the encoding that the client accepts.
+const DOCUMENTS: [(&str, &str); 9] = [
+    ("/login", "identity"),
+    ("/login", "gzip"),
+    ("/account", "gzip"),
+    ("/account/change-password", "gzip"),
+    ("/docs", "identity"),
+    ("/docs", "gzip"),
+    ("/docs/post.Agents.User.SaveCredential", "gzip"),
+    ("/openapi.json", "identity"),
+    ("/openapi.json", "gzip"),
 ];
 
 /// A signed-in administrator of an installation.
@@ -65,8 +82,17 @@ impl Browser {
         let answer = self.connection.send(&request).await;
         self.times.push(start.elapsed());
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
-        answer.body.len()
+        length(&answer.head)
     }
+}
+
+/// The length of a body as it was sent, from the head of its answer.
+fn length(head: &str) -> usize {
+    let value = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then_some(value)
+    });
+    value.and_then(|value| value.parse().ok()).expect("a length")
 }
 
 /// Runs the benchmark and prints its table.
@@ -114,6 +140,35 @@ pub(crate) async fn measure() {
         for browser in &mut browsers {
             browser.times.clear();
         }
+    }
+}
+
+/// Measures each document on an installation with one user, and prints the table.
+pub(crate) async fn measure_documents() {
+    let mut installation = Installation::prepare(1, 0).await;
+    installation.start_instance();
+    let mut browser = Browser::sign_in(installation.addresses()[0], 0).await;
+    let headers = browser.headers.clone();
+    println!("| Document or page | Encoding | Size, KB | CPU, ms | Median, ms | p99, ms |");
+    println!("|---|---|{}", "--:|".repeat(4));
+    for (path, encoding) in DOCUMENTS {
+        browser.headers = format!("{headers}Accept-Encoding: {encoding}\r\n");
+        // The first request renders a document.
+        browser.read(path).await;
+        browser.times.clear();
+        let before = cpu_seconds(&installation);
+        let mut size = 0;
+        for _ in 0..DOCUMENT_ROUNDS {
+            size = browser.read(path).await;
+        }
+        let cpu = (cpu_seconds(&installation) - before) / count(DOCUMENT_ROUNDS);
+        println!(
+            "| `{path}` | {encoding} | {} | {:.3} | {:.3} | {:.3} |",
+            size.div_ceil(1_000),
+            cpu * 1e3,
+            milliseconds(&mut browser.times, 0.5),
+            milliseconds(&mut browser.times, 0.99),
+        );
     }
 }
 
