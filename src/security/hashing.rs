@@ -133,6 +133,14 @@ impl HashingEngine {
         self.0.admit_login(key, canonical_name)
     }
 
+    /// Refuses a request that will need a hash if no client would be admitted.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn require_room(&self) -> Result<(), HashingError> {
+        self.0.require_room()
+    }
+
     /// The cached result of a request, if there is one.
     pub(crate) fn cached_result(&self, request: &VerificationRequest<'_>) -> Option<bool> {
         self.0.cached_result(&OwnedRequest::new(request).as_request())

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -10,9 +11,10 @@ use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::task::JoinHandle;
 
 use crate::support::{
-    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, keeper,
+    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, TestIssuer, keeper,
 };
 
 /// A hash takes about a third of a second, so that a queue forms.
@@ -132,7 +134,7 @@ async fn canceled_requests_are_not_hashed(pool: PgPool) {
     };
     let running = tokio::spawn(save());
     let abandoned: Vec<_> = (0..30).map(|_| tokio::spawn(save())).collect();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     for save in abandoned {
         // Aborting drops the request, which closes its connection.
         save.abort();
@@ -219,7 +221,7 @@ fn start_save_without_body(app: &TestApp, ticket: &str) -> TcpStream {
 fn save_repeatedly(address: &str, ticket: &str) -> Vec<String> {
     let mut connection = TcpStream::connect(address).unwrap();
     let save = format!("{}{:60}", save_head(ticket), "{}");
-    connection.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut answers = Vec::new();
     for _ in 0..10 {
         connection.write_all(save.as_bytes()).unwrap();
@@ -229,6 +231,53 @@ fn save_repeatedly(address: &str, ticket: &str) -> Vec<String> {
         answers.push(answer.lines().next().unwrap_or_default().to_owned());
     }
     answers
+}
+
+#[sqlx::test]
+async fn no_caller_costs_a_statement_while_nobody_is_admitted(pool: PgPool) {
+    let issuer = TestIssuer::new();
+    let mut app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
+    app.save(&app.administrator(), ADMINISTRATOR.0, "OpenId", "subject").await.assert_saved();
+    let settings = [
+        SLOW,
+        // The shortest queue, and statements that wait for a lock for longer than this test.
+        ("KEEPER__HASHING__DEADLINE_SECONDS", "2"),
+        ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "60"),
+        ("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "60"),
+        ("KEEPER__DATABASE__STATEMENT_TIMEOUT_SECONDS", "60"),
+        ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "200"),
+        ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    app.reconfigure(&settings).await;
+    // A name that returns needs no admission to log in.
+    let returning = app.administrator();
+    app.get(PRINCIPAL, &returning).await.assert_status(200);
+    let token = Credentials::Bearer(issuer.token(&TestIssuer::claims("subject")));
+    let mut transaction = app.pool.begin().await.unwrap();
+    sqlx::query!("LOCK TABLE users").execute(&mut *transaction).await.unwrap();
+    let nobody = Credentials::basic("nobody", "wrong");
+    let login_from = |number: usize| {
+        let address = format!("2001:db8:{number:x}::1");
+        app.request(Method::GET, PRINCIPAL, &nobody).header("X-Forwarded-For", address).send()
+    };
+    let mut logins = Vec::new();
+    while !logins.iter().any(JoinHandle::is_finished) {
+        logins.push(tokio::spawn(login_from(logins.len())));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(logins.len() > 128, "{}", logins.len());
+    for caller in [&returning, &token] {
+        let refused = app.save(caller, PLAIN.0, "", "a new password").await;
+        refused.assert_refused(503, "SoServiceUnavailableException", "overloaded");
+    }
+    transaction.rollback().await.unwrap();
+    for login in logins {
+        let status = login.await.unwrap().unwrap().status();
+        assert!(status == 401 || status == 503, "{status}");
+    }
+    for caller in [&returning, &token] {
+        app.save(caller, PLAIN.0, "", "a new password").await.assert_saved();
+    }
 }
 
 /// A well-formed ticket for a user that was never issued.
@@ -258,14 +307,14 @@ async fn forged_tickets_use_no_queue_place_of_the_user_they_name(pool: PgPool) {
     let refused = loop {
         let next = forged.len();
         forged.extend((next..next + 8).map(|number| tokio::spawn(forge(number))));
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         if let Some(index) = forged.iter().position(tokio::task::JoinHandle::is_finished) {
             break Answer::read(forged.swap_remove(index).await.unwrap().unwrap()).await;
         }
     };
     refused.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     let own = tokio::spawn(save(&victim, "192.0.2.1", "by its owner"));
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!own.is_finished(), "the save must be admitted and wait for a connection");
     transaction.rollback().await.unwrap();
     Answer::read(own.await.unwrap().unwrap()).await.assert_saved();

@@ -62,6 +62,12 @@ impl<K: FairnessKey> AdmissionControl<K> {
         Some(Admission { control: self.clone(), key: address })
     }
 
+    /// True when a client without an admission would get one.
+    pub(crate) fn has_room(&self) -> bool {
+        let taken = self.lock();
+        taken.total < self.places.get() || taken.by_key.values().any(|taken| *taken > 1)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Taken<K>> {
         // No code that can panic runs under this lock, so its data is consistent.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,6 +154,21 @@ mod tests {
         let _second = control.admit(User(2)).unwrap();
         assert!(control.admit(User(2)).is_none(), "three each would be no fewer");
         assert!(control.admit(User(1)).is_none());
+    }
+
+    #[test]
+    fn there_is_room_unless_every_client_has_one_of_all_admissions() {
+        let control = AdmissionControl::new(Places::new(2));
+        let first = control.admit(User(1)).unwrap();
+        assert!(control.has_room(), "one is left");
+        let second = control.admit(User(1)).unwrap();
+        assert!(control.has_room(), "another client may displace the second");
+        drop(second);
+        let other = control.admit(User(2)).unwrap();
+        assert!(!control.has_room());
+        assert!(control.admit(User(3)).is_none());
+        drop((first, other));
+        assert!(control.has_room());
     }
 
     #[test]

@@ -214,6 +214,15 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.admit(key).map(Some)
     }
 
+    /// Refuses a request that will need a hash if no client would be admitted, whoever sends it. The
+    /// request takes no admission yet.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub fn require_room(&self) -> Result<(), HashingError> {
+        if self.admission.has_room() { Ok(()) } else { Err(self.pool.refuse()) }
+    }
+
     /// True when a hash is imported, or costs less than a new one.
     #[must_use]
     pub fn is_below_target(&self, hash: &StoredHash) -> bool {

@@ -1,12 +1,16 @@
 //! Admits requests that hash to the queue of the hashing engine.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::outcome::{Requested, Work};
 use crate::{
     domain::{client_info::FairnessKey, principal::Principal, user::UserId},
     security::hashing::{Admission, HashingEngine, HashingError},
 };
+
+/// The delay of a response that refuses a login for lack of capacity. It slows down clients that
+/// ignore `Retry-After`, and costs nothing.
+const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 
 /// Admits requests to the hashing engine; light work needs no admission.
 #[derive(Clone)]
@@ -68,6 +72,18 @@ impl Admissions {
         }
     }
 
+    /// Refuses a request that hashes, and whose user is not known before a statement, while nobody is
+    /// admitted.
+    ///
+    /// # Errors
+    /// [`HashingError::Overloaded`].
+    pub(super) fn require_room(&self, work: Work) -> Result<(), HashingError> {
+        match work {
+            Work::Light | Work::Proving => Ok(()),
+            Work::Hashing | Work::ChangingSecret => self.0.require_room(),
+        }
+    }
+
     /// Admits a request that proves the password of its session again, if the last proof is too old.
     ///
     /// # Errors
@@ -82,4 +98,14 @@ impl Admissions {
         }
         self.admit(Work::Hashing, principal.user_id())
     }
+}
+
+/// Returns a refusal of a login after its delay, and anything else at once.
+pub(super) async fn delay_refusal_of_login<T>(
+    admitted: Result<T, HashingError>,
+) -> Result<T, HashingError> {
+    if admitted.is_err() {
+        tokio::time::sleep(REFUSED_LOGIN_DELAY).await;
+    }
+    admitted
 }

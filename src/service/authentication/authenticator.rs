@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{
-    admissions::Admissions,
+    admissions::{Admissions, delay_refusal_of_login},
     bearer::BearerAuthenticator,
     error::{AuthenticationError, Refusal},
     outcome::{Authenticated, PasswordLogin, Requested, Work},
@@ -112,16 +112,8 @@ impl Authenticator {
         let request = Requested { work: *work, client_info };
         let authenticated = match credential {
             PresentedCredential::Password { name, password } => {
-                let passwords = &self.passwords;
                 // Boxed so that this branch does not enlarge every waiting future.
-                let PasswordLogin { principal, lookup } = if *work == Work::ChangingSecret {
-                    Box::pin(passwords.authenticate_for_change(name, password, client_info, now))
-                        .await?
-                } else {
-                    Box::pin(passwords.authenticate(name, password, client_info, now)).await?
-                };
-                let admission = self.admissions.admit(*work, principal.user_id())?;
-                Authenticated { principal, admission, lookup }
+                Box::pin(self.authenticate_password(name, password, request, now)).await?
             }
             PresentedCredential::Ticket(text) => {
                 self.tickets.authenticate(text, request, now).await?
@@ -141,6 +133,31 @@ impl Authenticator {
         principal.is_proof_recent =
             self.maximum_proof_age.allows(&principal.proof, principal.auth_time, now);
         Ok(authenticated)
+    }
+
+    async fn authenticate_password(
+        &self,
+        name: &str,
+        password: &SecretString,
+        Requested { work, client_info }: Requested<'_>,
+        now: OffsetDateTime,
+    ) -> Result<Authenticated, AuthenticationError> {
+        let passwords = &self.passwords;
+        // A returning client logs in without an admission, and would be refused after the statements.
+        let room = self.admissions.require_room(work);
+        if let Err(error) = delay_refusal_of_login(room).await {
+            let error = AuthenticationError::from(error);
+            let metrics = &passwords.throttling.metrics;
+            metrics.record_authentication(AuthenticationScheme::Basic, error.outcome());
+            return Err(error);
+        }
+        let PasswordLogin { principal, lookup } = if work == Work::ChangingSecret {
+            passwords.authenticate_for_change(name, password, client_info, now).await?
+        } else {
+            passwords.authenticate(name, password, client_info, now).await?
+        };
+        let admission = self.admissions.admit(work, principal.user_id())?;
+        Ok(Authenticated { principal, admission, lookup })
     }
 
     /// Online, sets the application of the request: that of `SO-AppToken`, otherwise that of the

@@ -56,6 +56,7 @@ impl IssuerTokenAuthenticator {
         let identifier = CredentialValue::parse("identifier", &identifier)
             .map_err(|_| refuse(Refusal::UnknownIdentifier))?;
         let identifier = identifier.secret();
+        self.admissions.require_room(request.work)?;
         let candidate =
             find_candidate(&self.database, &self.keyring, &credential_type, identifier).await?;
         let candidate = candidate.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{
+    admissions::delay_refusal_of_login,
     directory_logins::DirectoryLogins,
     error::{AuthenticationError, Refusal},
     login_attempt::{Hashed, LoginAttempt, Verified, delay},
@@ -49,10 +50,6 @@ use crate::{
         logins::{Login, LoginQuery},
     },
 };
-
-/// The delay of a response that refuses a login for lack of capacity. It slows down clients that
-/// ignore `Retry-After`, and costs nothing.
-const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 
 /// Authenticates with passwords.
 pub(crate) struct PasswordAuthenticator {
@@ -173,10 +170,7 @@ impl PasswordAuthenticator {
         PresentedPassword { client_info, name, .. }: PresentedPassword<'_>,
     ) -> Result<Option<Admission>, HashingError> {
         let admitted = self.hashing.admit_login(client_info.fairness_key(), name.canonical());
-        if admitted.is_err() {
-            tokio::time::sleep(REFUSED_LOGIN_DELAY).await;
-        }
-        admitted
+        delay_refusal_of_login(admitted).await
     }
 
     async fn find_login(
