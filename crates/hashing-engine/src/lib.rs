@@ -112,6 +112,8 @@ pub use self::{
 #[cfg(test)]
 mod counts_tests;
 #[cfg(test)]
+mod speed_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wrapping_tests;

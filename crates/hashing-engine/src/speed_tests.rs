@@ -1,0 +1,31 @@
+//! The length of the queue at different speeds of the threads.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::tests::{ADDRESS, FAST, engine};
+
+#[tokio::test]
+async fn places_follow_the_speed_of_the_threads() {
+    let engine = engine(FAST, Duration::from_secs(30));
+    let free = || std::iter::from_fn(|| engine.admit(ADDRESS).ok()).collect::<Vec<_>>().len();
+    assert!(engine.capacity().queue_length > 128);
+    // As if hashes took a second now, of which the deadline leaves time for 27.
+    engine.pool.hasher().set_target_time(Duration::from_secs(1));
+    engine.hash(ADDRESS, b"x").await.unwrap();
+    // The thread looks at its speed before it waits for the next job.
+    let shorter = async {
+        while engine.capacity().queue_length != 128 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), shorter).await.unwrap();
+    assert_eq!(free(), 128);
+    let longer = async {
+        while engine.capacity().queue_length == 128 {
+            engine.hash(ADDRESS, b"x").await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(60), longer).await.unwrap();
+}
