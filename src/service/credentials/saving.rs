@@ -214,7 +214,10 @@ impl Credentials {
         &self,
         user_id: UserId,
     ) -> Result<Vec<CredentialSummary>, StorageError> {
-        credentials::list_by_user(&mut *self.database.connection().await?, user_id).await
+        read_on_connection!(self.database, |connection| credentials::list_by_user(
+            &mut connection,
+            user_id
+        ))
     }
 
     /// True when `value` is the value of the user's credential of that type. For operators.

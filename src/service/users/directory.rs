@@ -109,10 +109,10 @@ impl UserDirectory {
         principal: &Principal,
         user: UserReference,
     ) -> Result<Option<UserWithCredentials>, ReadUserError> {
-        let Some(user) = self.find_readable(principal, user).await? else { return Ok(None) };
+        let Some(user_id) = self.readable_id(principal, user).await? else { return Ok(None) };
         Ok(read_on_connection!(self.database, |connection| find_with_credentials(
             &mut connection,
-            user.user_id
+            user_id
         ))?)
     }
 
@@ -125,23 +125,25 @@ impl UserDirectory {
         principal: &Principal,
         user: UserReference,
     ) -> Result<Option<DatedUser>, ReadUserError> {
-        let Some(user) = self.find_readable(principal, user).await? else { return Ok(None) };
-        Ok(read_on_connection!(self.database, |connection| find_dated(
-            &mut connection,
-            user.user_id
-        ))?)
+        let Some(user_id) = self.readable_id(principal, user).await? else { return Ok(None) };
+        Ok(read_on_connection!(self.database, |connection| find_dated(&mut connection, user_id))?)
     }
 
-    /// The user, if the caller may read them.
-    async fn find_readable(
+    /// The id that a reference names, if the caller may read that user, who need not exist.
+    async fn readable_id(
         &self,
         principal: &Principal,
         user: UserReference,
-    ) -> Result<Option<User>, ReadUserError> {
+    ) -> Result<Option<UserId>, ReadUserError> {
         if !principal.may_read(&user) {
             return Err(ReadUserError::Forbidden);
         }
-        Ok(self.find(&principal.normalize_reference(user)).await?)
+        match principal.normalize_reference(user) {
+            UserReference::Id(user_id) => Ok(Some(user_id)),
+            UserReference::Name(name) => {
+                Ok(self.find_by_name(&name).await?.map(|user| user.user_id))
+            }
+        }
     }
 
     /// A page of the list of users. For administrators, system users, the help desk and auditors.
@@ -273,7 +275,7 @@ async fn find_dated(
     user_id: UserId,
 ) -> Result<Option<DatedUser>, StorageError> {
     let changed_at = audit_events::find_last_time(connection, user_id).await?;
+    let Some(found) = find_with_credentials(connection, user_id).await? else { return Ok(None) };
     let changed_at = changed_at.ok_or(StorageError::Inconsistent { table: "audit_events" })?;
-    let found = find_with_credentials(connection, user_id).await?;
-    Ok(found.map(|found| DatedUser { found, changed_at }))
+    Ok(Some(DatedUser { found, changed_at }))
 }

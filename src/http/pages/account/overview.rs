@@ -11,10 +11,10 @@ use crate::{
     domain::{
         credential::{CredentialSummary, LastUse},
         credential_type::CredentialTypes,
-        user::{User, UserId, UserReference},
+        user::{User, UserId},
     },
     http::{
-        error::{ApiError, ErrorKind},
+        error::ApiError,
         pages::{
             frame::PageFrame,
             html,
@@ -23,7 +23,7 @@ use crate::{
         },
         request_context::RequestContext,
     },
-    service::users::directory::UserDirectory,
+    service::credentials::saving::Credentials,
 };
 
 #[derive(Template)]
@@ -60,17 +60,16 @@ pub(in crate::http) async fn show(
     context: RequestContext,
     frame: PageFrame,
 ) -> Result<HttpResponse, ApiError> {
-    let types = context.types().clone();
-    let user = UserReference::Id(context.principal().user_id());
-    let found = context.read(|directory: Arc<UserDirectory>, caller| async move {
-        directory.read(&caller.principal, user).await
-    });
-    let found = found.await?.ok_or(ErrorKind::UnknownUser)?;
-    let (owner, now) = (found.user.user_id, clock::now());
-    let views = found.credentials.into_iter();
+    let (types, now) = (context.types().clone(), clock::now());
+    // Authentication has just read the user.
+    let user = context.principal().user.clone();
+    let owner = user.user_id;
+    let found = context
+        .read(|credentials: Arc<Credentials>, _| async move { credentials.list(owner).await })
+        .await?;
     let credentials =
-        views.map(|credential| view(&frame, &types, owner, credential, now)).collect();
-    html::page(HttpResponse::Ok(), &OverviewTemplate { frame, user: found.user, credentials })
+        found.into_iter().map(|credential| view(&frame, &types, owner, credential, now)).collect();
+    html::page(HttpResponse::Ok(), &OverviewTemplate { frame, user, credentials })
 }
 
 fn view(
