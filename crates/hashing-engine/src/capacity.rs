@@ -62,9 +62,11 @@ impl QueueLimit {
         self.jobs(hash_time, PRESENT_RATE).max(MINIMUM_QUEUE).min(self.maximum)
     }
 
-    /// How long `jobs` wait while a hash takes `hash_time`.
+    /// How long `jobs` wait while a hash takes `hash_time`: not after the deadline, when they are
+    /// refused.
     pub(crate) fn wait(self, jobs: usize, hash_time: Duration) -> Duration {
-        hash_time.mul_f64(count(jobs) / count(self.threads.max(1)))
+        let seconds = hash_time.as_secs_f64() * count(jobs) / count(self.threads.max(1));
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.deadline).min(self.deadline)
     }
 
     /// The hashes until the deadline, when that part of the rate is left.
@@ -126,5 +128,8 @@ mod tests {
         let limit = QueueLimit::new(4, Duration::from_secs(2), Duration::from_millis(10));
         assert_eq!(limit.wait(100, Duration::from_millis(20)), Duration::from_millis(500));
         assert_eq!(limit.wait(0, Duration::from_millis(20)), Duration::ZERO);
+        // As after a pause of the machine.
+        assert_eq!(limit.wait(100, Duration::from_secs(10)), Duration::from_secs(2));
+        assert_eq!(limit.wait(usize::MAX, Duration::MAX), Duration::from_secs(2));
     }
 }
