@@ -1,7 +1,7 @@
 //! Admission control: refuses a request before any other work is done for it.
 //!
-//! A request that needs a hash holds an admission until it is answered. The number of admissions
-//! equals the present queue length, so a refusal costs neither a database connection nor a statement. The
+//! A request that needs a hash holds an admission until it is answered. The limit of admissions
+//! is the present queue length, so a refusal costs neither a database connection nor a statement. The
 //! rule is that of the fair queue: when all admissions are taken, a client that holds fewer than
 //! another is still admitted.
 //!
@@ -62,7 +62,7 @@ impl<K: FairnessKey> AdmissionControl<K> {
         Some(Admission { control: self.clone(), key: address })
     }
 
-    /// True when a client without an admission would get one.
+    /// True when a client that holds no admission would get one.
     pub(crate) fn has_room(&self) -> bool {
         let taken = self.lock();
         taken.total < self.places.get() || taken.by_key.values().any(|taken| *taken > 1)
@@ -226,6 +226,8 @@ mod tests {
                 prop_assert_eq!(taken.total, held.len());
                 prop_assert_eq!(taken.by_key.values().sum::<usize>(), held.len());
                 prop_assert!(held.len() <= maximum + 4 * maximum);
+                drop(taken);
+                prop_assert_eq!(control.has_room(), control.admit(User(0)).is_some());
             }
         }
     }

@@ -57,6 +57,11 @@ impl QueueLimit {
         Self { threads: 1, deadline: Duration::ZERO, maximum: jobs }
     }
 
+    /// The number of jobs at the speed at start.
+    pub(crate) fn maximum(self) -> usize {
+        self.maximum
+    }
+
     /// The number of jobs that may wait while a hash takes `hash_time`.
     pub(crate) fn at(self, hash_time: Duration) -> usize {
         self.jobs(hash_time, PRESENT_RATE).max(MINIMUM_QUEUE).min(self.maximum)

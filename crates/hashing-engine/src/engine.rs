@@ -214,8 +214,8 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.admit(key).map(Some)
     }
 
-    /// Refuses a request that will need a hash while every client would be refused an admission. The
-    /// request takes none.
+    /// Refuses a request that will need a hash while even a client that holds no admission would get
+    /// none. The request takes none.
     ///
     /// # Errors
     /// As [`Self::admit`].

@@ -32,8 +32,8 @@ const PADDING_ROUNDS: usize = 2;
 /// the pages of its memory, and any of them for other work of the start.
 const MEASUREMENTS: usize = 4;
 
-/// The time after which a thread starts no third measurement, so that expensive parameters do not
-/// delay the start.
+/// The time after which a thread that has measured two hashes measures no other, so that expensive
+/// parameters do not delay the start.
 const MEASURING: Duration = Duration::from_millis(100);
 
 /// Computes jobs in memory that the caller owns.

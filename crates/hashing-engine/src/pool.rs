@@ -100,18 +100,18 @@ impl<K: FairnessKey> Pool<K> {
         &self.places
     }
 
-    /// Sets the limit of the queue.
+    /// Sets the limit of jobs. The queue itself has the highest one, so that a job whose request was
+    /// admitted is not refused because the threads have become slower since.
     pub(crate) fn set_limit(&self, limit: QueueLimit) {
         let mut state = self.lock();
+        state.queue.set_capacity(limit.maximum());
         state.limit = limit;
-        self.follow_speed(&mut state);
+        self.follow_speed(&state);
     }
 
-    /// Makes the queue longer or shorter, so that its last job meets its deadline at the present speed.
-    fn follow_speed(&self, state: &mut State<K>) {
-        let length = state.limit.at(self.hasher.target_time());
-        state.queue.set_capacity(length);
-        self.places.set(length);
+    /// Sets the places, so that the last job meets its deadline at the present speed.
+    fn follow_speed(&self, state: &State<K>) {
+        self.places.set(state.limit.at(self.hasher.target_time()));
     }
 
     /// Queues a job. When the queue is full, refuses this job or the newest of a busier client.
@@ -195,7 +195,7 @@ impl<K: FairnessKey> Pool<K> {
     fn next(&self, memory: &mut [Block]) -> Option<Job> {
         let mut is_wiped = false;
         let mut state = self.lock();
-        self.follow_speed(&mut state);
+        self.follow_speed(&state);
         loop {
             match state.pop() {
                 Some(job) if job.reply.is_closed() => {

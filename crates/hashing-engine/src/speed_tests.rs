@@ -1,7 +1,8 @@
-//! The length of the queue at different speeds of the threads.
+//! Places and queue at different speeds of the threads.
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::tests::{ADDRESS, FAST, engine};
@@ -28,4 +29,14 @@ async fn places_follow_the_speed_of_the_threads() {
         }
     };
     timeout(Duration::from_secs(60), longer).await.unwrap();
+}
+
+#[tokio::test]
+async fn admitted_jobs_are_hashed_although_the_threads_became_slower() {
+    let engine = engine(FAST, Duration::from_secs(30));
+    let admitted: Vec<_> = (0..300).map(|_| engine.admit(ADDRESS).unwrap()).collect();
+    engine.pool.hasher().set_target_time(Duration::from_secs(1));
+    let jobs = join_all((0..300).map(|_| engine.hash(ADDRESS, b"x"))).await;
+    assert!(jobs.iter().all(Result::is_ok));
+    drop(admitted);
 }

@@ -136,7 +136,7 @@ impl HashingEngine {
         self.0.admit_login(key, canonical_name)
     }
 
-    /// Refuses a request that will need a hash if no client would be admitted.
+    /// Refuses a request that will need a hash if even a client without an admission would get none.
     ///
     /// # Errors
     /// As [`Self::admit`].

@@ -274,8 +274,15 @@ async fn find_dated(
     connection: &mut PgConnection,
     user_id: UserId,
 ) -> Result<Option<DatedUser>, StorageError> {
-    let changed_at = audit_events::find_last_time(connection, user_id).await?;
-    let Some(found) = find_with_credentials(connection, user_id).await? else { return Ok(None) };
+    let mut changed_at = audit_events::find_last_time(connection, user_id).await?;
+    if changed_at.is_none() {
+        if users::find_by_id(connection, user_id).await?.is_none() {
+            return Ok(None);
+        }
+        // The user was added between the two statements.
+        changed_at = audit_events::find_last_time(connection, user_id).await?;
+    }
     let changed_at = changed_at.ok_or(StorageError::Inconsistent { table: "audit_events" })?;
-    Ok(Some(DatedUser { found, changed_at }))
+    let found = find_with_credentials(connection, user_id).await?;
+    Ok(found.map(|found| DatedUser { found, changed_at }))
 }

@@ -61,7 +61,7 @@ pub(in crate::http) async fn show(
     frame: PageFrame,
 ) -> Result<HttpResponse, ApiError> {
     let (types, now) = (context.types().clone(), clock::now());
-    // Authentication has just read the user.
+    // As authentication has just read it. A user who is deleted meanwhile sees no credentials, once.
     let user = context.principal().user.clone();
     let owner = user.user_id;
     let found = context
