@@ -71,6 +71,7 @@ pub use cli::run;
 pub use configuration::{Problem, Problems, Settings};
 pub use http::{Access, Effect, RouteDescription, describe_routes};
 pub use startup::{
-    Application, InitialUser, StartError, connect, generate_keyring, grant_roles, start_log,
+    Application, InitialUser, RunningApplication, StartError, connect, generate_keyring,
+    grant_roles, start_log,
 };
 pub use storage::Database;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use super::{command_context, output, output::Failure, stop::stop_signal_of_serve};
 use crate::{
-    startup::{self, Application, DrainSignals, Protection, ReloadSignal},
+    startup::{
+        self, Application, DrainSignals, Protection, ReloadSignal, RunningApplication, StartSummary,
+    },
     storage::{installation::InstallationKind, privileges::GrantedRole},
 };
 
@@ -34,27 +36,34 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
         () = &mut stop => return Ok(ExitCode::SUCCESS),
         application = Application::build(&settings, database) => application?.reload_at(reload, settings_file, loaded).drain_at(drain),
     };
-    announce(&application, startup::protect())?;
-    application.run_until(stop).await?;
+    start(application)?.run_until(stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the URL of the API, and logs the hashing capacity and the memory ceiling.
-pub(super) fn announce(application: &Application, protection: Protection) -> Result<(), Failure> {
-    let capacity = application.capacity();
+/// Protects the memory of the process, starts the application, and announces it.
+pub(super) fn start(application: Application) -> Result<RunningApplication, Failure> {
+    let (summary, protection) = (application.summary()?, startup::protect());
+    let running = application.start()?;
+    announce(&summary, protection)?;
+    Ok(running)
+}
+
+/// Logs the hashing capacity and the memory ceiling, prints the URL of the API, and notifies systemd.
+fn announce(summary: &StartSummary, protection: Protection) -> Result<(), Failure> {
+    let capacity = summary.capacity;
     tracing::info!(
         hashing.kernel = capacity.kernel,
         hashing.threads = capacity.threads,
         hashing.per_second = capacity.hashes_per_second,
         hashing.queue = capacity.queue_length,
         hashing.memory_kib = capacity.memory_kib,
-        memory.ceiling_kib = application.memory_ceiling_kib(),
+        memory.ceiling_kib = summary.memory_ceiling_kib,
         memory.locked = protection.memory_locked,
         core_dumps.off = protection.core_dumps_off,
-        operations = application.operations_address()?.map(tracing::field::display),
+        operations = summary.operations.map(tracing::field::display),
         "started"
     );
-    output::print_result(format_args!("ready {}", application.url()?))?;
+    output::print_result(format_args!("ready {}", summary.url))?;
     startup::notify_ready();
     Ok(())
 }

@@ -1,7 +1,6 @@
-//! Builds the application from its settings, runs it and shuts it down.
+//! Builds the application from its settings, and starts it.
 
 use std::{
-    future::Future,
     io,
     net::{IpAddr, SocketAddr, TcpListener},
     sync::{Arc, Mutex},
@@ -21,10 +20,10 @@ use super::{
     options::reloadable_issuers,
     reload::{self, ReloadSignal, Reloadable, WatchedFiles},
     request_state::RequestState,
+    running::{Remains, RunningApplication, spawn_background_tasks},
     server::{Transport, serve},
     settings_reload::SettingsReload,
     sockets::InheritedSockets,
-    systemd,
     tls::Certificates,
 };
 use crate::{
@@ -50,9 +49,6 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 /// fewer.
 const BACKLOG: i32 = 4096;
 
-/// The timeout of each of the final steps: logging anchors, and closing database connections.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The maximum number of connections of the operations listener: probes and a few metrics
 /// collectors.
 const OPERATIONS_CONNECTIONS: usize = 128;
@@ -71,6 +67,17 @@ pub struct Application {
     timeouts: PhaseTimeouts,
     anchor_period: Duration,
     reloads: Reloads,
+}
+
+/// What operators read when the application starts.
+pub(crate) struct StartSummary {
+    pub(crate) url: String,
+    /// The address of the operations listener, if enabled.
+    pub(crate) operations: Option<SocketAddr>,
+    /// The hashing capacity, measured at startup.
+    pub(crate) capacity: Capacity,
+    /// The maximum memory of the process, in KiB.
+    pub(crate) memory_ceiling_kib: u64,
 }
 
 /// What is read again while the application runs, and the signals of operators.
@@ -213,26 +220,28 @@ impl Application {
         self.operations.as_ref().map(TcpListener::local_addr).transpose()
     }
 
-    /// The hashing capacity, measured at startup.
-    pub(crate) fn capacity(&self) -> Capacity {
-        self.hashing.capacity()
-    }
-
-    /// The maximum memory of the process, in KiB.
-    pub(crate) fn memory_ceiling_kib(&self) -> u64 {
-        self.lasting.memory_ceiling_kib()
-    }
-
-    /// Serves until `stop` completes. Then readiness returns 503 for the grace period, the listener
-    /// closes, and accepted requests finish.
+    /// What operators read when the application starts.
     ///
     /// # Errors
-    /// When the web server fails.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+    /// When the operating system fails to return an address.
+    pub(crate) fn summary(&self) -> io::Result<StartSummary> {
+        Ok(StartSummary {
+            url: self.url()?,
+            operations: self.operations_address()?,
+            capacity: self.hashing.capacity(),
+            memory_ceiling_kib: self.lasting.memory_ceiling_kib(),
+        })
+    }
+
+    /// Starts the web servers and the background tasks. Returns when the servers accept connections.
+    /// Must be called on a runtime.
+    ///
+    /// # Errors
+    /// When a web server fails.
+    pub fn start(self) -> Result<RunningApplication, StartError> {
         let Self { listener, operations, states, shutdown, timeouts, anchor_period, .. } = self;
         let Self { database, hashing, background, certificates, reloads, lasting, .. } = self;
-        let timeout = shutdown.timeout;
-        let mut application = {
+        let api = {
             let (state, registry) = (states.subscribe(), Arc::clone(&states.current().connections));
             let has_hsts = {
                 let states = Arc::clone(&states);
@@ -240,7 +249,7 @@ impl Application {
             };
             let build = move || http::application(state.clone());
             let transport = Transport { timeouts, has_hsts, registry, tls: certificates.http };
-            serve(listener, timeout, transport, build)?
+            serve(listener, shutdown.timeout, transport, build)?
         };
         let operations = match operations {
             None => None,
@@ -256,70 +265,16 @@ impl Application {
                 Some(serve(listener, Duration::ZERO, transport, build)?)
             }
         };
-        let (anchors, recorder) =
-            (Arc::clone(&background.anchors), Arc::clone(&background.recorder));
-        let audit_stream = Arc::clone(&background.audit_stream);
-        let mut tasks = spawn_background_tasks(background, database.clone(), anchor_period);
+        let remains = Remains::new(&background, anchor_period, hashing, database.clone());
+        let mut tasks = spawn_background_tasks(background, database, anchor_period);
         let readiness = Arc::clone(&states.current().readiness);
         reloads.spawn(&mut tasks, lasting, states);
-        application.run_until(stop).await?;
-        systemd::notify_stopping();
-        readiness.stop();
-        tokio::time::sleep(shutdown.grace).await;
-        application.stop().await?;
-        if let Some(operations) = operations {
-            operations.stop().await?;
-        }
-        tasks.shutdown().await;
-        if tokio::time::timeout(CLOSE_TIMEOUT, audit_stream.release()).await.is_err() {
-            tracing::warn!("timed out releasing the audit sinks");
-        }
-        if !anchor_period.is_zero()
-            && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
-        {
-            tracing::warn!("timed out logging the last audit anchors");
-        }
-        recorder.record_rest().await;
-        hashing.close();
-        tracing::info!(hashes = hashing.hashed(), "stopped");
-        // An unresponsive database must not keep the process from exiting.
-        if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
-            tracing::warn!("timed out closing the database connections");
-        }
-        Ok(())
+        let grace = shutdown.grace;
+        Ok(RunningApplication { api, operations, tasks, readiness, grace, remains })
     }
 }
 
 fn timeouts(settings: &ConnectionSettings) -> PhaseTimeouts {
     let ConnectionSettings { read_timeout, idle_timeout, write_timeout, .. } = *settings;
     PhaseTimeouts { read: read_timeout, idle: idle_timeout, write: write_timeout }
-}
-
-/// Spawns the background tasks, which run until shutdown.
-fn spawn_background_tasks(
-    background: Background,
-    database: Database,
-    anchor_period: Duration,
-) -> JoinSet<()> {
-    let Background { anchors, recorder, housekeeping, .. } = background;
-    let Background { last_uses, rehashing, list_checks, mail_delivery, maintenance, .. } =
-        background;
-    let Background { audit_stream, .. } = background;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move { housekeeping.run().await });
-    tasks.spawn(async move { recorder.run().await });
-    let held = Arc::clone(&maintenance);
-    tasks.spawn(async move { rehashing.run(&held).await });
-    let held = Arc::clone(&maintenance);
-    tasks.spawn(async move { list_checks.run(&held).await });
-    tasks.spawn(async move { last_uses.run(&database).await });
-    tasks.spawn(systemd::feed_watchdog());
-    tasks.spawn(async move { audit_stream.run().await });
-    if let Some(mail_delivery) = mail_delivery {
-        tasks.spawn(async move { mail_delivery.run(&maintenance).await });
-    }
-    if !anchor_period.is_zero() {
-        tasks.spawn(async move { anchors.run(anchor_period).await });
-    }
-    tasks
 }

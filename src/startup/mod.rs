@@ -28,6 +28,7 @@ mod prerequisites;
 mod protection;
 mod reload;
 mod request_state;
+mod running;
 mod saving;
 mod server;
 mod settings_findings;
@@ -41,7 +42,7 @@ mod tls;
 
 pub(crate) use self::{
     administration::Administration,
-    application::listen,
+    application::{StartSummary, listen},
     audit_sinks::check_sink,
     components::{Components, build},
     database::{connect_when_ready, migrate, require_kind, require_migrations},
@@ -75,4 +76,5 @@ pub use self::{
     error::StartError,
     initial_users::InitialUser,
     prerequisites::{generate_keyring, start_log},
+    running::RunningApplication,
 };

@@ -17,7 +17,7 @@ use actix_web::{
     body::MessageBody,
     dev::{AppConfig, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse, fn_service},
 };
-use futures_util::future::Either;
+use futures_util::{FutureExt, future::Either};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -56,8 +56,7 @@ impl RunningServer {
         tokio::select! {
             () = stop => Ok(()),
             ended = &mut self.server => {
-                let error = ended.map_err(task_failed).and_then(|ended| ended).err();
-                Err(StartError::Server(error.unwrap_or_else(|| io::Error::other("stopped unexpectedly"))))
+                Err(ended_early(ended.map_err(task_failed).and_then(|ended| ended)))
             }
         }
     }
@@ -67,6 +66,12 @@ impl RunningServer {
         self.handle.stop(true).await;
         self.server.await.map_err(task_failed).and_then(|ended| ended).map_err(StartError::Server)
     }
+}
+
+/// The error of a server that ended before it was stopped.
+fn ended_early(ended: io::Result<()>) -> StartError {
+    let unexpected = || io::Error::other("stopped unexpectedly");
+    StartError::Server(ended.err().unwrap_or_else(unexpected))
 }
 
 /// The connections of a listener: their limits, and TLS.
@@ -93,7 +98,7 @@ impl Transport {
     }
 }
 
-/// Starts a web server on a listener.
+/// Starts a web server on a listener, and returns when its workers accept connections.
 pub(super) fn serve<F, A, B>(
     listener: TcpListener,
     shutdown_timeout: Duration,
@@ -132,8 +137,12 @@ where
                 .and_then(https)
         }),
     };
-    let server = builder.map_err(StartError::Server)?.run();
+    let mut server = builder.map_err(StartError::Server)?.run();
     let handle = server.handle();
+    // The first poll starts the workers, and each of them builds the application.
+    if let Some(ended) = (&mut server).now_or_never() {
+        return Err(ended_early(ended));
+    }
     Ok(RunningServer { handle, server: tokio::spawn(server) })
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::time::Instant;
 
 /// Notifies systemd that the service accepts connections.
 pub(crate) fn notify_ready() {
@@ -24,14 +25,14 @@ pub(super) fn notify_stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// Notifies the watchdog twice per period while the runtime runs tasks. Returns immediately if no
-/// watchdog is enabled.
+/// Notifies the watchdog twice per period while the runtime runs tasks, for the first time half a
+/// period after the start. Returns immediately if no watchdog is enabled.
 pub(super) async fn feed_watchdog() {
     let Some(period) = sd_notify::watchdog_enabled().filter(|period| *period > Duration::ZERO)
     else {
         return;
     };
-    let mut half = tokio::time::interval(period / 2);
+    let mut half = tokio::time::interval_at(Instant::now() + period / 2, period / 2);
     loop {
         half.tick().await;
         notify(NotifyState::Watchdog);

@@ -14,7 +14,7 @@ use crate::{
     cli::{
         command_context,
         output::{self, Failure},
-        serve::announce,
+        serve::start,
         stop::stop_signal,
     },
     configuration::{PolicyProfile, Settings},
@@ -92,9 +92,9 @@ async fn serve(
     let database = startup::connect(&settings).await?;
     demo::prepare(&settings, &database, &data).await?;
     let application = Application::build_on(listener, None, &settings, database).await?;
-    announce(&application, startup::protect())?;
+    let running = start(application)?;
     let result = tokio::select! {
-        result = application.run_until(stop) => result.map_err(Failure::from),
+        result = running.run_until(stop) => result.map_err(Failure::from),
         failed = postgres.supervise() => Err(failed.err().unwrap_or_else(|| {
             Failure::new("the supervision of PostgreSQL ended unexpectedly")
         })),

@@ -109,6 +109,23 @@ async fn an_impossible_hashing_cost_blocks_neither_the_cpu_nor_the_shutdown(pool
 }
 
 #[sqlx::test]
+async fn ready_means_that_the_web_servers_accept_connections(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut command = keeper(&["serve"]);
+    command.envs(app.variables());
+    let server = Server::start(command).unwrap();
+    // The listeners take connections earlier, so this looks for the threads that accept them: one
+    // for the API, and one for operations.
+    let threads = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+    let names = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")));
+    let names: Vec<_> = names.map(Result::unwrap).collect();
+    let accepting = names.iter().filter(|name| name.starts_with("actix-server ac")).count();
+    assert_eq!(accepting, 2, "{names:?}");
+    server.signal(Signal::TERM);
+    assert!(server.wait().0);
+}
+
+#[sqlx::test]
 async fn systemd_is_notified_of_start_liveness_reload_and_stop(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();

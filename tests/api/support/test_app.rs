@@ -179,8 +179,10 @@ impl TestApp {
                 application.add_user(&user).await.unwrap();
             }
             let operations = application.operations_address().unwrap().unwrap();
-            report.send((application.url().unwrap(), operations)).unwrap();
-            application.run_until(async { drop(stopped.await) }).await.unwrap();
+            let url = application.url().unwrap();
+            let running = application.start().unwrap();
+            report.send((url, operations)).unwrap();
+            running.run_until(async { drop(stopped.await) }).await.unwrap();
         };
         self.running = Some(self.runtime.as_ref().unwrap().spawn(run));
         self.stop = Some(stop);

@@ -1,0 +1,127 @@
+//! The application while it serves, and its shutdown.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::{components::Background, error::StartError, server::RunningServer, systemd};
+use crate::{
+    http::Readiness,
+    security::hashing::HashingEngine,
+    service::{
+        activity::recorder::ActivityRecorder,
+        audit::{anchors::Anchors, stream::delivery::AuditStream},
+    },
+    storage::Database,
+};
+
+/// The timeout of each of the final steps: releasing the audit sinks, logging anchors, and closing
+/// database connections.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The application, which accepts connections.
+pub struct RunningApplication {
+    pub(super) api: RunningServer,
+    pub(super) operations: Option<RunningServer>,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) readiness: Arc<Readiness>,
+    /// How long the application still serves after readiness returns 503.
+    pub(super) grace: Duration,
+    pub(super) remains: Remains,
+}
+
+impl RunningApplication {
+    /// Serves until `stop` completes. Then readiness returns 503 for the grace period, the listener
+    /// closes, and accepted requests finish.
+    ///
+    /// # Errors
+    /// When the web server fails.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { mut api, operations, mut tasks, readiness, grace, remains } = self;
+        api.run_until(stop).await?;
+        systemd::notify_stopping();
+        readiness.stop();
+        tokio::time::sleep(grace).await;
+        api.stop().await?;
+        if let Some(operations) = operations {
+            operations.stop().await?;
+        }
+        tasks.shutdown().await;
+        remains.close().await;
+        Ok(())
+    }
+}
+
+/// What outlives the servers and the tasks: the last events are written and delivered.
+pub(super) struct Remains {
+    /// `None`: no anchors are logged.
+    anchors: Option<Arc<Anchors>>,
+    recorder: Arc<ActivityRecorder>,
+    audit_stream: Arc<AuditStream>,
+    hashing: Arc<HashingEngine>,
+    database: Database,
+}
+
+impl Remains {
+    pub(super) fn new(
+        background: &Background,
+        anchor_period: Duration,
+        hashing: Arc<HashingEngine>,
+        database: Database,
+    ) -> Self {
+        Self {
+            anchors: (!anchor_period.is_zero()).then(|| Arc::clone(&background.anchors)),
+            recorder: Arc::clone(&background.recorder),
+            audit_stream: Arc::clone(&background.audit_stream),
+            hashing,
+            database,
+        }
+    }
+
+    async fn close(self) {
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.audit_stream.release()).await.is_err() {
+            tracing::warn!("timed out releasing the audit sinks");
+        }
+        if let Some(anchors) = self.anchors
+            && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
+        {
+            tracing::warn!("timed out logging the last audit anchors");
+        }
+        self.recorder.record_rest().await;
+        self.hashing.close();
+        tracing::info!(hashes = self.hashing.hashed(), "stopped");
+        // An unresponsive database must not keep the process from exiting.
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.database.close()).await.is_err() {
+            tracing::warn!("timed out closing the database connections");
+        }
+    }
+}
+
+/// Spawns the background tasks, which run until shutdown.
+pub(super) fn spawn_background_tasks(
+    background: Background,
+    database: Database,
+    anchor_period: Duration,
+) -> JoinSet<()> {
+    let Background { anchors, recorder, housekeeping, .. } = background;
+    let Background { last_uses, rehashing, list_checks, mail_delivery, maintenance, .. } =
+        background;
+    let Background { audit_stream, .. } = background;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { housekeeping.run().await });
+    tasks.spawn(async move { recorder.run().await });
+    let held = Arc::clone(&maintenance);
+    tasks.spawn(async move { rehashing.run(&held).await });
+    let held = Arc::clone(&maintenance);
+    tasks.spawn(async move { list_checks.run(&held).await });
+    tasks.spawn(async move { last_uses.run(&database).await });
+    tasks.spawn(systemd::feed_watchdog());
+    tasks.spawn(async move { audit_stream.run().await });
+    if let Some(mail_delivery) = mail_delivery {
+        tasks.spawn(async move { mail_delivery.run(&maintenance).await });
+    }
+    if !anchor_period.is_zero() {
+        tasks.spawn(async move { anchors.run(anchor_period).await });
+    }
+    tasks
+}
