@@ -69,6 +69,7 @@ pub(crate) use self::{
     documents::Documents,
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
+    localization::load_english_texts,
     metrics::register_example_metrics,
     pages::secret_url::PASSWORD_PAGE,
     password_mail::write_password_mail,

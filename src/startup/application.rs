@@ -241,6 +241,7 @@ impl Application {
     pub fn start(self) -> Result<RunningApplication, StartError> {
         let Self { listener, operations, states, shutdown, timeouts, anchor_period, .. } = self;
         let Self { database, hashing, background, certificates, reloads, lasting, .. } = self;
+        http::load_english_texts();
         let api = {
             let (state, registry) = (states.subscribe(), Arc::clone(&states.current().connections));
             let has_hsts = {

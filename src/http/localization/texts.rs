@@ -1,34 +1,56 @@
 //! The texts of all languages, from the Fluent files of `locales/`.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
-
-/// The tag and the file of each language.
-const FILES: [(&str, &str); 6] = [
-    ("da", include_str!("../../../locales/da/main.ftl")),
-    ("de", include_str!("../../../locales/de/main.ftl")),
-    (ENGLISH, include_str!("../../../locales/en/main.ftl")),
-    ("nb", include_str!("../../../locales/nb/main.ftl")),
-    ("nl", include_str!("../../../locales/nl/main.ftl")),
-    ("sv", include_str!("../../../locales/sv/main.ftl")),
-];
 
 /// The tag of the language in which errors and pages are if the request selects none.
 pub(super) const ENGLISH: &str = "en";
 
-static BUNDLES: LazyLock<Vec<(&str, FluentBundle<FluentResource>)>> =
-    LazyLock::new(|| FILES.map(|(tag, text)| (tag, bundle(tag, text))).into());
+/// The texts of one language. Parsed, they take about half a megabyte.
+struct Texts {
+    tag: &'static str,
+    file: &'static str,
+    parsed: OnceLock<FluentBundle<FluentResource>>,
+}
+
+impl Texts {
+    const fn new(tag: &'static str, file: &'static str) -> Self {
+        Self { tag, file, parsed: OnceLock::new() }
+    }
+
+    /// The texts, which the first call parses.
+    fn parsed(&self) -> &FluentBundle<FluentResource> {
+        self.parsed.get_or_init(|| bundle(self.tag, self.file))
+    }
+}
+
+static LANGUAGES: [Texts; 6] = [
+    Texts::new("da", include_str!("../../../locales/da/main.ftl")),
+    Texts::new("de", include_str!("../../../locales/de/main.ftl")),
+    Texts::new(ENGLISH, include_str!("../../../locales/en/main.ftl")),
+    Texts::new("nb", include_str!("../../../locales/nb/main.ftl")),
+    Texts::new("nl", include_str!("../../../locales/nl/main.ftl")),
+    Texts::new("sv", include_str!("../../../locales/sv/main.ftl")),
+];
+
+/// Parses the English texts, so that no request waits for them, and the first refusal under load
+/// needs no memory for them. Other languages are parsed when a request selects them.
+pub(crate) fn load_english_texts() {
+    if let Some(english) = LANGUAGES.iter().find(|texts| texts.tag == ENGLISH) {
+        english.parsed();
+    }
+}
 
 /// The tags of all languages, sorted.
 pub(super) fn tags() -> impl Iterator<Item = &'static str> {
-    FILES.into_iter().map(|(tag, _)| tag)
+    LANGUAGES.iter().map(|texts| texts.tag)
 }
 
 /// A text in the language with this tag; `None` if the language has no such text, or the text needs
 /// other arguments.
 pub(super) fn find(tag: &str, key: &str, arguments: &[(&'static str, &str)]) -> Option<String> {
-    let (_, bundle) = BUNDLES.iter().find(|(known, _)| *known == tag)?;
+    let bundle = LANGUAGES.iter().find(|texts| texts.tag == tag)?.parsed();
     let pattern = bundle.get_message(key)?.value()?;
     let arguments: FluentArgs<'_> = arguments.iter().copied().collect();
     let mut errors = Vec::new();
@@ -58,9 +80,9 @@ mod tests {
             fs::read_dir("locales").unwrap().map(|entry| entry.unwrap().file_name()).collect();
         folders.sort();
         assert_eq!(folders, tags().collect::<Vec<_>>());
-        for (tag, text) in FILES {
+        for Texts { tag, file: text, .. } in &LANGUAGES {
             let mut bundle = FluentBundle::new_concurrent(vec![tag.parse().unwrap()]);
-            let file = FluentResource::try_new(text.to_owned());
+            let file = FluentResource::try_new((*text).to_owned());
             let errors = file.as_ref().err().map(|(_, errors)| errors);
             assert_eq!(errors, None, "{tag}");
             bundle.add_resource(file.unwrap()).expect("every key of a file is unique");
