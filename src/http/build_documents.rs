@@ -22,10 +22,12 @@ fn build(base_path: &str) -> Result<BuiltDocuments, DocumentError> {
     let value = serde_json::to_value(&openapi)?;
     let page = index_page(&value, base_path)?;
     let list = api::list_content(&routes, base_path)?;
+    let openapi = ConstantAnswer::new(JSON, openapi.to_json()?);
+    let site = Site::new(&value, openapi.content(), base_path);
     Ok(BuiltDocuments {
-        openapi: ConstantAnswer::new(JSON, openapi.to_json()?),
+        openapi,
         page: ConstantAnswer::new("text/html; charset=utf-8", page),
-        site: Site::new(&value, base_path),
+        site,
         routes: ConstantAnswer::new(JSON, list),
     })
 }

@@ -26,7 +26,7 @@ pub(in crate::http) async fn openapi(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(state.documents.get()?.openapi.answer(&request))
+    Ok(state.documents.get().await?.openapi.answer(&request))
 }
 
 /// Describes [`docs`].
@@ -45,19 +45,19 @@ pub(in crate::http) async fn docs(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    page(&request, &state, HttpResponse::Ok())
+    page(&request, &state, HttpResponse::Ok()).await
 }
 
 /// Writes the index of the documentation into a response.
 ///
 /// # Errors
 /// When it cannot be built.
-pub(in crate::http) fn page(
+pub(in crate::http) async fn page(
     request: &HttpRequest,
     state: &HttpState,
     response: HttpResponseBuilder,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(state.documents.get()?.page.answer_with(request, response))
+    Ok(state.documents.get().await?.page.answer_with(request, response))
 }
 
 /// `GET /docs/errors`.
@@ -65,7 +65,7 @@ pub(in crate::http) async fn errors(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    site_page(&request, &state, "errors")
+    site_page(&request, &state, "errors").await
 }
 
 /// `GET /docs/schemas/{name}`.
@@ -74,7 +74,7 @@ pub(in crate::http) async fn schema(
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
     let name = request.match_info().query("name");
-    site_page(&request, &state, &format!("schemas/{name}"))
+    site_page(&request, &state, &format!("schemas/{name}")).await
 }
 
 /// `GET /docs/{operation}`.
@@ -82,17 +82,16 @@ pub(in crate::http) async fn operation(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    site_page(&request, &state, request.match_info().query("operation"))
+    site_page(&request, &state, request.match_info().query("operation")).await
 }
 
 /// The page at a path below `/docs/`, or a page with status 404.
-fn site_page(
+async fn site_page(
     request: &HttpRequest,
     state: &HttpState,
     path: &str,
 ) -> Result<HttpResponse, ApiError> {
-    let documents = state.documents.get()?;
-    let page = documents.site.page(path, &documents.openapi).map_err(|error| {
+    let page = state.documents.get().await?.site.page(path).await.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a page cannot be rendered");
         ErrorKind::Internal
     })?;
