@@ -1,23 +1,19 @@
 //! Counts the instructions of a hash. The compiler can double them without a wrong result.
 //!
 //! The kernel is fast only while its functions are inlined and its vectors stay in registers, which
-//! no attribute guarantees. callgrind counts the same on a quiet and on a busy machine.
+//! no attribute guarantees.
 #![cfg(target_arch = "x86_64")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::env;
-use std::process::Command;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use argon2_kernel::initial_hash::{Cost, Inputs, TAG_LENGTH};
 use argon2_kernel::kernel::argon2id;
 use argon2_kernel::memory::allocate;
+use instruction_count::{WORK, instructions};
 
 /// Two passes, and segments with four blocks of addresses.
 const COST: Cost = Cost { memory_kib: 2048, iterations: 2 };
-
-/// The variable with the implementation and the number of hashes.
-const HASHES: &str = "COUNTED_HASHES";
 
 /// The most instructions for each block of each pass: 2 % above the measured 1,403.
 const MAXIMUM: u64 = 1430;
@@ -44,28 +40,16 @@ fn a_block_takes_no_more_instructions_than_recorded() {
 
 /// What one hash of three adds, so that the start of the process does not count.
 fn instructions_of_a_block(implementation: &str) -> u64 {
-    let hash = (instructions(implementation, 3) - instructions(implementation, 1)) / 2;
+    let count = |hashes| {
+        instructions("the_counted_hashes_are_equal", &format!("{implementation} {hashes}"))
+    };
+    let hash = (count(3) - count(1)) / 2;
     hash / u64::from(COST.memory_kib * COST.iterations)
-}
-
-/// Runs the test below under callgrind.
-fn instructions(implementation: &str, hashes: u32) -> u64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", "the_counted_hashes_are_equal", "--test-threads=1"])
-        .env(HASHES, format!("{implementation} {hashes}"))
-        .output()
-        .expect("valgrind not found; run `script/setup checks`");
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stdout));
-    let (_, rest) = text.split_once("Collected : ").expect("the summary of callgrind");
-    rest.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
 fn the_counted_hashes_are_equal() {
-    let counted = env::var(HASHES).unwrap_or_else(|_| "both 1".to_owned());
+    let counted = env::var(WORK).unwrap_or_else(|_| "both 1".to_owned());
     let (implementation, hashes) = counted.split_once(' ').unwrap();
     let mut memory = allocate(COST.memory_kib as usize).unwrap();
     let mut tags = Vec::new();
