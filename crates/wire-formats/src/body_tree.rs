@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use crate::error::{BodyError, ReadError};
 
 /// The maximum number of members and items of one body.
-const MAXIMUM_VALUES: usize = 1000;
+pub(crate) const MAXIMUM_VALUES: usize = 1000;
 
 /// The maximum nesting of XML and forms. `serde_json` has the same limit for JSON.
 pub(crate) const MAXIMUM_DEPTH: usize = 128;
@@ -56,34 +56,46 @@ impl fmt::Debug for BodyTree {
 }
 
 impl BodyTree {
-    /// Checks the number of values, and that no object has two members with the same name, in any
-    /// case: parsers that disagree about which one wins are a vulnerability.
+    /// Checks the number of values, before anything else reads them.
+    ///
+    /// # Errors
+    /// When there are more than [`MAXIMUM_VALUES`].
+    pub(crate) fn check_size(&self) -> Result<(), BodyError> {
+        self.count(&mut 0)
+    }
+
+    fn count(&self, values: &mut usize) -> Result<(), BodyError> {
+        *values += 1;
+        if *values > MAXIMUM_VALUES {
+            return Err(BodyError::TooManyValues);
+        }
+        self.try_for_each_inner(|value| value.count(values))
+    }
+
+    /// Checks that no object has two members with the same name, in any case: parsers that disagree
+    /// about which one wins are a vulnerability.
     ///
     /// # Errors
     /// Without the name of the member, which may contain a part of a secret. The reader has already
     /// named duplicates of members that the type has.
-    pub(crate) fn check(&self) -> Result<(), ReadError> {
-        self.check_counting(&mut 0)
+    pub(crate) fn check_duplicates(&self) -> Result<(), ReadError> {
+        if let Self::Object(members) = self {
+            let mut seen = HashSet::with_capacity(members.len());
+            if members.iter().any(|(name, _)| !seen.insert(name.to_lowercase())) {
+                return Err(ReadError::DuplicateMember { path: None });
+            }
+        }
+        // Repeated names of elements may be the items of a list.
+        self.try_for_each_inner(Self::check_duplicates)
     }
 
-    fn check_counting(&self, values: &mut usize) -> Result<(), ReadError> {
-        *values += 1;
-        if *values > MAXIMUM_VALUES {
-            return Err(BodyError::TooManyValues.into());
-        }
+    /// Visits the values in this one until the first error.
+    fn try_for_each_inner<E>(&self, visit: impl FnMut(&Self) -> Result<(), E>) -> Result<(), E> {
         match self {
-            Self::Object(members) => {
-                let mut seen = HashSet::with_capacity(members.len());
-                if members.iter().any(|(name, _)| !seen.insert(name.to_lowercase())) {
-                    return Err(ReadError::DuplicateMember { path: None });
-                }
-                members.iter().try_for_each(|(_, value)| value.check_counting(values))
+            Self::Object(members) | Self::Elements(members) => {
+                members.iter().map(|(_, value)| value).try_for_each(visit)
             }
-            // Repeated names may be the items of a list.
-            Self::Elements(children) => {
-                children.iter().try_for_each(|(_, value)| value.check_counting(values))
-            }
-            Self::List(items) => items.iter().try_for_each(|item| item.check_counting(values)),
+            Self::List(items) => items.iter().try_for_each(visit),
             Self::Null
             | Self::Boolean(_)
             | Self::Integer(_)
@@ -96,9 +108,6 @@ impl BodyTree {
 
 /// True when two names are the same member, without regard to case.
 pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
-    if one.is_ascii() && other.is_ascii() {
-        one.eq_ignore_ascii_case(other)
-    } else {
-        one.to_lowercase() == other.to_lowercase()
-    }
+    let [one, other] = [one, other].map(|name| name.chars().flat_map(char::to_lowercase));
+    one.eq(other)
 }

@@ -64,12 +64,10 @@ impl Charset {
         match self {
             Self::Utf8 | Self::Other => text.into_bytes(),
             Self::Utf16 => {
-                let with_mark = std::iter::once(BYTE_ORDER_MARK).chain(text.chars());
-                let mut units = [0; 2];
-                with_mark
-                    .flat_map(|c| c.encode_utf16(&mut units).to_vec())
-                    .flat_map(u16::to_le_bytes)
-                    .collect()
+                let mut bytes = Vec::with_capacity(2 * (text.len() + 1));
+                let mark = std::iter::once(0xfeff_u16);
+                bytes.extend(mark.chain(text.encode_utf16()).flat_map(u16::to_le_bytes));
+                bytes
             }
         }
     }

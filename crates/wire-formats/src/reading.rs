@@ -63,7 +63,7 @@ pub fn read_list<T: DeserializeOwned>(
     read_with(bytes, format, charset, read_items)
 }
 
-/// Parses a body and reads it. The tree is checked last, so that the reader names duplicates.
+/// Parses a body and reads it. Duplicates are checked last, so that the reader names those it knows.
 fn read_with<T>(
     bytes: &[u8],
     format: Format,
@@ -76,8 +76,9 @@ fn read_with<T>(
         Format::Xml => xml::parse(&text)?,
         Format::Form => form::parse(&text)?,
     };
+    tree.check_size()?;
     let value = read(&tree)?;
-    tree.check()?;
+    tree.check_duplicates()?;
     Ok(value)
 }
 

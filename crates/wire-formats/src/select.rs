@@ -1,11 +1,13 @@
 //! `$select`: the members of an object that the client wants. All others are null.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use serde_json::{Map, Value};
 
-/// The selected members of an object and of the objects in it. An empty selection selects
-/// everything.
+/// The selected members of an object and of the objects in it, by their names in lower case. An
+/// empty selection selects everything.
 #[derive(Debug, Default)]
-pub struct Selection(Vec<(String, Self)>);
+pub struct Selection(HashMap<String, Self>);
 
 impl Selection {
     /// Parses the selection of a query string. `$select` and the names of members are
@@ -27,16 +29,17 @@ impl Selection {
         if name.is_empty() {
             return;
         }
-        let found = self.0.iter_mut().find(|(given, _)| given.eq_ignore_ascii_case(name));
-        match found {
-            None => {
-                let mut inner = Self::default();
-                inner.add(rest);
-                self.0.push((name.to_owned(), inner));
+        match self.0.entry(name.to_ascii_lowercase()) {
+            Entry::Vacant(entry) => entry.insert(Self::default()).add(rest),
+            Entry::Occupied(mut entry) => {
+                let inner = entry.get_mut();
+                if inner.0.is_empty() || rest.is_empty() {
+                    // The whole member is selected.
+                    *inner = Self::default();
+                } else {
+                    inner.add(rest);
+                }
             }
-            // The whole member is selected.
-            Some((_, inner)) if inner.0.is_empty() || rest.is_empty() => *inner = Self::default(),
-            Some((_, inner)) => inner.add(rest),
         }
     }
 
@@ -52,8 +55,8 @@ impl Selection {
 
     fn apply_to_members(&self, members: &mut Map<String, Value>) {
         for (name, value) in members.iter_mut() {
-            match self.0.iter().find(|(selected, _)| selected.eq_ignore_ascii_case(name)) {
-                Some((_, inner)) => inner.apply(value),
+            match self.0.get(&name.to_ascii_lowercase()) {
+                Some(inner) => inner.apply(value),
                 None => *value = Value::Null,
             }
         }

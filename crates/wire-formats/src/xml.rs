@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::{
-    body_tree::{BodyTree, Text},
+    body_tree::{BodyTree, MAXIMUM_VALUES, Text},
     error::BodyError,
     xml_reader::{self, OpenedElement},
 };
@@ -31,8 +31,7 @@ struct Element {
 impl xml_reader::Element for Element {
     type Tree = (String, BodyTree);
     type Context = ();
-    // The reader of the body counts values, after it has named duplicates.
-    const MAXIMUM_ELEMENTS: usize = usize::MAX;
+    const MAXIMUM_ELEMENTS: usize = MAXIMUM_VALUES;
 
     fn open((): &(), opened: &OpenedElement<'_>) -> Self {
         Self {
