@@ -4,6 +4,8 @@
 //! field of a secret there. The fields travel through the login page in one hidden value. After the
 //! sign-in, a page with a button sends them back to the form, which shows them and changes nothing.
 
+use std::collections::HashSet;
+
 use actix_web::{HttpMessage, HttpRequest, web::Data};
 use url::form_urlencoded;
 
@@ -83,9 +85,9 @@ impl ReturnTo {
 impl KeptForm {
     /// Keeps the fields of a form that its `KEEP` names; `None` if it has none.
     pub(super) fn of_body(action: PagePath, names: &str, body: &[u8]) -> Option<Self> {
-        let names: Vec<_> = names.split(' ').filter(|name| !is_secret(name)).collect();
+        let names: HashSet<_> = names.split(' ').filter(|name| !is_secret(name)).collect();
         let fields = form_urlencoded::parse(body);
-        let kept = fields.filter(|(name, _)| names.contains(&name.as_ref()));
+        let kept = fields.filter(|(name, _)| names.contains(name.as_ref()));
         Self::new(action, kept)
     }
 
@@ -133,7 +135,34 @@ fn is_secret(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
+    use instruction_count::{Work, assert_proportional, do_counted};
+
     use super::*;
+
+    /// Everybody may send a form with many fields, and many names of fields.
+    const WORKS: [Work; 1] = [("the fields of a form", keep_few, 1000)];
+
+    fn keep_few(size: usize) {
+        let (mut names, mut body) = ("last".to_owned(), String::new());
+        for number in 0..size {
+            write!(names, " a{number}").unwrap();
+            write!(body, "b{number}&").unwrap();
+        }
+        assert_eq!(kept(&names, &format!("{body}last=1")).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn keeping_fields_is_proportional_to_the_form() {
+        let counted = "http::pages::return_to::tests::few_of_many_fields_are_kept";
+        assert_proportional(&WORKS, counted);
+    }
+
+    #[test]
+    fn few_of_many_fields_are_kept() {
+        do_counted(&WORKS);
+    }
 
     fn kept(names: &str, body: &str) -> Option<Vec<(String, String)>> {
         let action = PagePath::parse("/account").unwrap();
