@@ -105,6 +105,8 @@ impl BulkImport {
         let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_plain);
         let mut ready = Vec::with_capacity(new.len());
         for (index, user) in new {
+            // Without a hash, nothing else lets other requests go on.
+            tokio::task::consume_budget().await;
             match self.make_ready(context, index, user).await {
                 Ok(user) => ready.push(user),
                 Err(error) => report(vec![(index, Err(error))]),
