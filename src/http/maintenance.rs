@@ -16,7 +16,7 @@ use super::{
 use crate::service::operations::maintenance::Change;
 
 /// Middleware of every route that changes something: 503 while changes are refused. Otherwise the
-/// request counts as a change in progress until it is answered.
+/// request counts as a change in progress until its response is made and the database has answered.
 pub(super) async fn refuse(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -24,7 +24,7 @@ pub(super) async fn refuse(
     let state = request.app_data::<Data<HttpState>>();
     let begun = state.map_or(Err(ErrorKind::Internal), |state| begin_change(state));
     match begun {
-        Ok(_change) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Ok(change) => Ok(change.include(next.call(request)).await?.map_into_boxed_body()),
         Err(reason) => {
             // As in authentication: a body that came with the head is read, and the connection is
             // kept.

@@ -25,6 +25,7 @@ use crate::{
     },
     service::{
         Capability, Interrupted, credentials::saving::Credentials, import::jobs::JobRequester,
+        operations::maintenance::Change,
     },
 };
 
@@ -35,6 +36,9 @@ pub(super) struct RequestContext {
     state: Data<HttpState>,
     language: Language,
     time_zone: Option<TimeZone>,
+    /// The change that the request makes. It lasts as long as this, so that a body that is sent later
+    /// can make a part of it.
+    change: Option<Change>,
 }
 
 /// The caller and the client that the request came from.
@@ -84,6 +88,7 @@ impl FromRequest for RequestContext {
             state: state.clone(),
             language: Language::of(request.headers()),
             time_zone: TimeZone::of(request.headers()),
+            change: Change::of_task(),
         }))
     }
 }
@@ -164,8 +169,12 @@ impl RequestContext {
         U: FnOnce(Arc<C>, Caller) -> F,
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let Self { caller, state, .. } = self;
-        state.service.start(|capability| use_case(capability, caller));
+        let Self { caller, state, change, .. } = self;
+        let start = || state.service.start(|capability| use_case(capability, caller));
+        match change {
+            Some(change) => change.enter(start),
+            None => start(),
+        }
     }
 
     fn run_or<C, U, F, T, E>(
@@ -180,9 +189,13 @@ impl RequestContext {
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
-        let Self { caller, state, .. } = self;
+        let Self { caller, state, change, .. } = self;
         let must_change_secret = caller.principal.must_change_secret();
-        let ended = state.service.run(|capability| use_case(capability, caller));
+        let run = || state.service.run(|capability| use_case(capability, caller));
+        let ended = match change {
+            Some(change) => change.enter(run),
+            None => run(),
+        };
         async move {
             let failed = |error: E| refused_until_changed(error.into(), must_change_secret);
             ended.await.map_err(interrupted)?.map_err(failed)

@@ -9,7 +9,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::JoinSet};
 use tracing::Instrument;
 
-use super::services::{Capability, Services};
+use super::{
+    operations::maintenance::in_change_of_task,
+    services::{Capability, Services},
+};
 use crate::security::keyring_handle::KeyringHandle;
 
 /// The use case did not complete.
@@ -57,12 +60,13 @@ impl ServiceHandle {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         let use_case = self.keyring.run_use_case(use_case(Arc::clone(C::of(&self.services))));
-        let limited = tokio::time::timeout(self.limit, use_case);
+        let limited = tokio::time::timeout(self.limit, in_change_of_task(use_case));
         drop(self.runtime.spawn(limited.in_current_span()));
     }
 
-    /// Starts a use case and waits for its end. It uses one keyring from start to end. When the request is dropped, the use case is
-    /// canceled at its next await.
+    /// Starts a use case and waits for its end. It uses one keyring from start to end. When the
+    /// request is dropped, the use case is canceled at its next await. It is a part of the change that
+    /// the request makes, if any.
     ///
     /// # Errors
     /// [`Interrupted`] when it did not complete.
@@ -79,7 +83,7 @@ impl ServiceHandle {
         let mut task = JoinSet::new();
         let capability = Arc::clone(C::of(&self.services));
         let use_case = self.keyring.run_use_case(use_case(capability));
-        task.spawn_on(use_case.in_current_span(), &self.runtime);
+        task.spawn_on(in_change_of_task(use_case).in_current_span(), &self.runtime);
         let limit = self.limit;
         // The waiting future holds only the handle of the task, not its state.
         async move {

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    connection_generation,
+    commit_guard, connection_generation,
     connection_security::ConnectionSecurity,
     connections_in_use::{ConnectionsInUse, InUse},
     connector::{Connector, Timeouts},
@@ -346,8 +346,9 @@ impl Drop for Connection {
             drop(Object::take(held));
             return;
         }
+        let (generation, guard) = (held.generation, commit_guard::current());
         runtime.spawn(async move {
-            let generation = held.generation;
+            let _guard = guard;
             let checked = tokio::select! {
                 checked = tokio::time::timeout(CHECK_TIMEOUT, held.check()) => checked,
                 // Another one was found dead: a request may open a new one in place of this one.

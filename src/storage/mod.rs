@@ -17,6 +17,7 @@ mod bad_database_url;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
 pub(crate) mod change_marks;
+mod commit_guard;
 mod connection_generation;
 mod connection_security;
 mod connections;
@@ -69,6 +70,7 @@ pub(crate) mod users;
 
 pub use self::connections::Database;
 pub(crate) use self::{
+    commit_guard::guarding,
     connection_security::ConnectionSecurity,
     connections::Connection,
     connector::{ConnectionFiles, ConnectionFilesSource, Timeouts},

@@ -274,3 +274,25 @@ async fn a_change_that_began_before_the_mode_counts_until_it_ends(pool: PgPool) 
     let saved = Credentials::basic(PLAIN.1, "slow");
     app.get(PRINCIPAL, &saved).await.assert_status(200);
 }
+
+#[sqlx::test]
+async fn a_change_whose_client_has_left_counts_until_the_database_has_answered(pool: PgPool) {
+    let reloading = Reloading::start(pool, &[NO_POLICY]).await;
+    let Reloading { app, instance, .. } = &reloading;
+    let mut lock = app.pool.begin().await.unwrap();
+    let hold = "SELECT FROM users WHERE user_id = 278 FOR UPDATE";
+    sqlx::query(hold).execute(&mut *lock).await.unwrap();
+    let client = begin_save(app, "left");
+    assert!(client.send(b"}"));
+    wait_until("the save waits for its user", async || {
+        let waiting = "SELECT count(*) > 0 FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        sqlx::query_scalar(waiting).fetch_one(&app.pool).await.unwrap()
+    })
+    .await;
+    drop(client);
+    instance.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
+    assert_eq!(instance.metric(CHANGES).await, Some(1.0));
+    lock.rollback().await.unwrap();
+    instance.wait_for_metric(CHANGES, 0.0).await;
+}

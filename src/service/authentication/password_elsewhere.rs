@@ -35,7 +35,7 @@ impl PasswordAuthenticator {
     ) -> Result<Option<Vec<ReservedAttempt>>, AuthenticationError> {
         // Nothing was asked, so there is nothing to count: this verifies no password.
         let begun = moving.maintenance.begin_change();
-        let _change = begun.ok_or(AuthenticationError::ReadOnly)?;
+        let change = begun.ok_or(AuthenticationError::ReadOnly)?;
         *admission = None;
         let turn = moving.take_turn().await?;
         let pending = self.throttling.pending_attempt(attempt);
@@ -49,7 +49,7 @@ impl PasswordAuthenticator {
                     self.throttling.release_attempt(&pending).await?;
                     if answer_use == AnswerUse::Move {
                         *admission = self.admit(presented).await?;
-                        moving.keep(login, presented, user).await?;
+                        change.include(moving.keep(login, presented, user)).await?;
                     }
                     return Ok(None);
                 }

@@ -122,8 +122,8 @@ impl ListChecks {
                 continue;
             }
             let user_id = lookup.user_id;
-            let _change = maintenance.writable().await;
-            match self.mark(lookup).await {
+            let change = maintenance.writable().await;
+            match change.include(self.mark(lookup)).await {
                 Ok(true) => tracing::info!(
                     user.id = %user_id,
                     "a password is on the list of common passwords; its owner must change it"

@@ -65,11 +65,11 @@ impl Rehashing {
         let mut waiting = self.queue.receiver.lock().await;
         while let Some(rehash) = waiting.recv().await {
             let user_id = rehash.row.user_id;
-            let Some(_change) = maintenance.begin_change() else {
+            let Some(change) = maintenance.begin_change() else {
                 // Dropped rather than kept: it holds a password, and the next login tries again.
                 continue;
             };
-            match self.rehash(rehash).await {
+            match change.include(self.rehash(rehash)).await {
                 Ok(true) => tracing::info!(user.id = %user_id, "rehashed a credential"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(

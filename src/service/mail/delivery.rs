@@ -120,7 +120,8 @@ impl MailDelivery {
                     Err(_) => self.metrics.measure(&self.database).await,
                 }
             };
-            let progress = self.deliver_next().await.unwrap_or_else(|error| {
+            let delivered = change.include(self.deliver_next()).await;
+            let progress = delivered.unwrap_or_else(|error| {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "cannot read or write the queue of mails; retrying later"

@@ -3,10 +3,13 @@
 //! Both are under one lock: a change either begins before the mode and is counted, or is refused.
 //! When the mode has begun and no change is in progress, this instance changes nothing.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
+use futures_util::future::Either;
 use prometheus_client::{metrics::gauge::ConstGauge, registry::Registry};
 use tokio::sync::watch;
+
+use crate::storage;
 
 /// Whether this instance is read-only, and its changes in progress.
 #[derive(Debug)]
@@ -18,13 +21,54 @@ struct Changes {
     in_progress: u32,
 }
 
-/// A change in progress. It ends when this is dropped.
+/// A change in progress. It ends when this and all clones are dropped.
 #[must_use]
-pub(crate) struct Change(Arc<Maintenance>);
+#[derive(Clone)]
+pub(crate) struct Change(Arc<InProgress>);
 
-impl Drop for Change {
+struct InProgress(Arc<Maintenance>);
+
+impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.update(|changes| changes.in_progress -= 1);
+    }
+}
+
+tokio::task_local! {
+    /// The change that this task makes.
+    static OF_TASK: Change;
+}
+
+impl Change {
+    fn of(maintenance: &Arc<Maintenance>) -> Self {
+        Self(Arc::new(InProgress(Arc::clone(maintenance))))
+    }
+
+    /// The change that the current task makes; `None` when it makes none.
+    pub(crate) fn of_task() -> Option<Self> {
+        OF_TASK.try_with(Self::clone).ok()
+    }
+
+    /// Runs a future as a part of this change. If it is canceled, the change ends when the server has
+    /// answered its last statement, which may be a commit.
+    pub(crate) fn include<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let guard = Arc::clone(&self.0);
+        OF_TASK.scope(self.clone(), storage::guarding(guard, future))
+    }
+
+    /// Calls a function that starts other tasks of this change.
+    pub(crate) fn enter<T>(&self, start: impl FnOnce() -> T) -> T {
+        OF_TASK.sync_scope(self.clone(), start)
+    }
+}
+
+/// Runs a future as a part of the change that the current task makes, if it makes one.
+pub(in crate::service) fn in_change_of_task<F: Future>(
+    future: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    match Change::of_task() {
+        Some(change) => Either::Left(change.include(future)),
+        None => Either::Right(future),
     }
 }
 
@@ -52,13 +96,7 @@ impl Maintenance {
             is_begun = !changes.are_refused;
             changes.in_progress += u32::from(is_begun);
         });
-        is_begun.then(|| Change(Arc::clone(self)))
-    }
-
-    /// Begins another step of a change that has begun, even if this instance is read-only meanwhile.
-    pub(crate) fn continue_change(self: &Arc<Self>) -> Change {
-        self.update(|changes| changes.in_progress += 1);
-        Change(Arc::clone(self))
+        is_begun.then(|| Change::of(self))
     }
 
     /// Waits until changes are allowed, and begins one.
@@ -72,11 +110,16 @@ impl Maintenance {
         }
     }
 
+    /// The number of changes in progress.
+    pub(in crate::service) fn in_progress(&self) -> u32 {
+        self.0.borrow().in_progress
+    }
+
     /// Registers the metrics.
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let Changes { are_refused, in_progress } = *self.0.borrow();
+        let (is_read_only, in_progress) = (self.is_read_only(), self.in_progress());
         let help = "1: the instance is read-only and begins no changes. 0: it is not";
-        registry.register("read_only", help, ConstGauge::new(i64::from(are_refused)));
+        registry.register("read_only", help, ConstGauge::new(i64::from(is_read_only)));
         let help = "Changes in progress: requests that may change something, and background work";
         registry.register("changes_in_progress", help, ConstGauge::new(i64::from(in_progress)));
     }
@@ -96,10 +139,6 @@ mod tests {
 
     use super::*;
 
-    fn in_progress(maintenance: &Maintenance) -> u32 {
-        maintenance.0.borrow().in_progress
-    }
-
     #[tokio::test]
     async fn a_task_waits_until_changes_are_allowed() {
         let maintenance = Arc::new(Maintenance::default());
@@ -111,7 +150,7 @@ mod tests {
         let task = tokio::spawn(async move { drop(held.writable().await) });
         maintenance.set_read_only(false);
         task.await.unwrap();
-        assert_eq!(in_progress(&maintenance), 0);
+        assert_eq!(maintenance.in_progress(), 0);
     }
 
     #[test]
@@ -120,11 +159,11 @@ mod tests {
         let change = maintenance.begin_change().unwrap();
         maintenance.set_read_only(true);
         assert!(maintenance.begin_change().is_none());
-        assert_eq!(in_progress(&maintenance), 1);
-        let step = maintenance.continue_change();
+        assert_eq!(maintenance.in_progress(), 1);
+        let step = change.clone();
         drop(change);
-        assert_eq!(in_progress(&maintenance), 1);
+        assert_eq!(maintenance.in_progress(), 1);
         drop(step);
-        assert_eq!(in_progress(&maintenance), 0);
+        assert_eq!(maintenance.in_progress(), 0);
     }
 }

@@ -98,8 +98,11 @@ async fn an_export_that_the_client_ends_says_how_many_users_were_sent(pool: PgPo
     let mut browser = Browser::signed_in(&app, "anna").await;
     let (response, first) = begin(&mut browser).await;
     let lines = lines_of(&first);
+    // The event of its end is still to come.
+    app.wait_for_metric("keeper_changes_in_progress", 1.0).await;
     drop(response);
     let reason = end(&app).await;
+    app.wait_for_metric("keeper_changes_in_progress", 0.0).await;
     assert!(reason.ends_with("; the client ended it"), "{reason}");
     let users = users_of(&reason);
     assert!(users >= lines && users < 60_000, "{lines} {reason}");

@@ -33,7 +33,9 @@ use super::{
     users::{Imported, ImportedUser, UserImport},
 };
 use crate::service::{
-    credentials::saving::Credentials, errors::ChangeUserError, operations::maintenance::Maintenance,
+    credentials::saving::Credentials,
+    errors::ChangeUserError,
+    operations::maintenance::{Change, Maintenance},
 };
 
 /// Lines in progress per hashing thread: one is hashed while others are read or written.
@@ -80,13 +82,13 @@ pub(crate) struct ImportRun<Q> {
     number: u64,
 }
 
-/// The next entry, once changes are allowed.
+/// The next entry, once changes are allowed, and the change that begins with it.
 async fn next_when_writable(
     entries: &mut Entries,
     maintenance: &Arc<Maintenance>,
-) -> Result<Reading, InputError> {
-    drop(maintenance.writable().await);
-    entries.next().await
+) -> Result<(Reading, Change), InputError> {
+    let change = maintenance.writable().await;
+    Ok((entries.next().await?, change))
 }
 
 impl<Q: Requester> ImportRun<Q> {
@@ -149,16 +151,16 @@ impl<Q: Requester> ImportRun<Q> {
                     report.completed(self.completed())?;
                     continue;
                 }
-                () = tokio::time::sleep(batch::PERIOD), if !self.batch.is_empty() && !maintenance.is_read_only() => {
+                () = tokio::time::sleep(batch::PERIOD), if !self.batch.is_empty() => {
                     self.flush();
                     continue;
                 }
             };
             match next {
-                Ok(Reading::Entry(entry, position)) => {
-                    self.process(entry, position, report).await?;
+                Ok((Reading::Entry(entry, position), change)) => {
+                    self.process(entry, position, &change, report).await?;
                 }
-                Ok(Reading::End) => {
+                Ok((Reading::End, _)) => {
                     self.flush();
                     while self.wait_for_next(report).await? {}
                     return Ok(true);
@@ -177,6 +179,7 @@ impl<Q: Requester> ImportRun<Q> {
         &mut self,
         entry: Entry,
         position: u64,
+        change: &Change,
         report: &mut R,
     ) -> Result<(), R::Error> {
         let Entry { number, name, content, dropped } = entry;
@@ -185,7 +188,7 @@ impl<Q: Requester> ImportRun<Q> {
         self.unfinished.insert(number, name);
         match content {
             Content::Line(text) => match line::parse(&text, self.importers.credentials.types()) {
-                Ok(user) => self.start(number, user, text.len(), report).await?,
+                Ok(user) => self.start(number, (user, text.len()), change, report).await?,
                 Err(problem) => self.fail(number, &problem.into(), report)?,
             },
             Content::Invalid(problem) => self.fail(number, &problem, report)?,
@@ -210,8 +213,8 @@ impl<Q: Requester> ImportRun<Q> {
     async fn start<R: Report>(
         &mut self,
         number: u64,
-        user: ImportedUser,
-        bytes: usize,
+        (user, bytes): (ImportedUser, usize),
+        change: &Change,
         report: &mut R,
     ) -> Result<(), R::Error> {
         if self.unfinished.conflicts_with(&user) {
@@ -226,7 +229,7 @@ impl<Q: Requester> ImportRun<Q> {
         self.unfinished.start(number, &user);
         let is_dry_run = self.options.is_dry_run;
         if !is_dry_run && !self.importers.bulk.needs_hash(&user) {
-            self.batch.push(number, user, bytes);
+            self.batch.push(number, user, bytes, change);
             if self.batch.is_full() {
                 let limit = self.importers.threads * BATCHES_PER_THREAD;
                 while self.in_progress.len() >= limit && self.wait_for_next(report).await? {}
@@ -240,27 +243,25 @@ impl<Q: Requester> ImportRun<Q> {
         };
         let (import, results) = (Arc::clone(&self.importers.users), self.result_sender.clone());
         let requester = self.requester.for_next();
-        let change = self.importers.maintenance.continue_change();
-        self.in_progress.spawn(async move {
-            let _change = change;
+        self.in_progress.spawn(change.include(async move {
             // Sending fails only after the import has ended.
             let _ = results.send(vec![(number, run_one(&import, &requester, effect, user).await)]);
             Ok(())
-        });
+        }));
         Ok(())
     }
 
     /// Starts writing the batch.
     fn flush(&mut self) {
-        let batch = self.batch.take();
-        if !batch.is_empty() {
+        let (batch, change) = self.batch.take();
+        if let Some(change) = change {
             let (import, results) = (Arc::clone(&self.importers.bulk), self.result_sender.clone());
             let requester = self.requester.for_next();
-            let change = self.importers.maintenance.continue_change();
-            self.in_progress.spawn(async move {
-                let _change = change;
-                import_batch(&import, &requester, batch, &results).await
-            });
+            self.in_progress.spawn(
+                change.include(
+                    async move { import_batch(&import, &requester, batch, &results).await },
+                ),
+            );
         }
     }
 
