@@ -243,10 +243,11 @@ impl BulkImport {
         bulk::prefer_indexes(&mut transaction).await?;
         require_current_actor(&mut transaction, context).await?;
         bulk::copy(&mut transaction, rows).await?;
-        storage::commit(transaction).await?;
+        // Before the commit, whose outcome may stay unknown: an extra anchor is harmless.
         for (user_id, ready) in ids.iter().copied().zip(ready) {
             self.note_events(user_id, ready);
         }
+        storage::commit(transaction).await?;
         Ok(ids)
     }
 
