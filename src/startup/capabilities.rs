@@ -174,7 +174,8 @@ fn services(
         requirements: saving.requirements,
     });
     let tickets = Arc::new(Tickets {
-        database: parts.database().for_logins(),
+        database: parts.database(),
+        logins: parts.database().for_logins(),
         transactions: parts.transactions(),
         issued: Arc::clone(&issued),
         maximum_per_user: settings.tickets.maximum_per_user,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::support::{
-    Credentials, PLAIN, PRINCIPAL, PrivateServer, Standby, TestApp, keeper, run_with_input,
+    Answer, Credentials, PLAIN, PRINCIPAL, PrivateServer, Standby, TestApp, keeper, run_with_input,
     wait_until,
 };
 
@@ -70,6 +71,11 @@ async fn logins_go_on_without_the_synchronous_standby_and_no_change_is_acknowled
     let expected = (200, "ready; changes wait for a synchronous standby\n".to_owned());
     assert_eq!(readiness(&app).await, expected);
     app.save(&administrator, CHANGED[4].0, "", "refused").await.assert_status(503);
+    // Ending sessions is a change, and takes none of the connections that logins need either.
+    let path = format!("/keeper/users/{}/tickets", PLAIN.0);
+    let end = app.request(Method::DELETE, &path, &administrator).send().await.unwrap();
+    let ended = Answer::read(end).await;
+    ended.assert_refused(503, "SoServiceUnavailableException", "database_unavailable");
 
     // The standby arrives: the changes that waited are complete, and new ones are acknowledged.
     let standby = Standby::follow(&postgres).await;

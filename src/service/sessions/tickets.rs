@@ -49,6 +49,8 @@ pub(super) struct NewTicket<'digest> {
 /// Issues, lists and revokes tickets and sessions.
 pub(crate) struct Tickets {
     pub(crate) database: Database,
+    /// The same, with the connections that are reserved for logins, for which tickets are issued.
+    pub(crate) logins: Database,
     pub(crate) transactions: Arc<UserTransactions>,
     pub(crate) issued: Arc<IssuedTickets>,
     /// The maximum number of live tickets, and of live sessions, per user; a new one ends the
@@ -122,7 +124,7 @@ impl Tickets {
         let created_at = context.now;
         let ticket =
             Ticket { digest, session_epoch, auth_time, expires_at, last_used_at: created_at };
-        let mut connection = self.database.connection().await?;
+        let mut connection = self.logins.connection().await?;
         let mut transaction = connection.begin().await?;
         let head = users::lock(&mut transaction, user_id).await?;
         let head = head.ok_or(TicketError::UnknownUser)?;
