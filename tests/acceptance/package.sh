@@ -187,6 +187,7 @@ password=$(tail -n 1 "$work/output" | sed 's/.* //')
 step 'serve'
 must_be ActiveState active
 must_be Type notify
+must_be LogRateLimitIntervalUSec 0
 main=$(property MainPID)
 log_in admin "$password" 200
 log_in admin wrong 401
