@@ -109,18 +109,18 @@ async fn an_impossible_hashing_cost_blocks_neither_the_cpu_nor_the_shutdown(pool
 }
 
 #[sqlx::test]
-async fn ready_means_that_the_web_servers_accept_connections(pool: PgPool) {
+async fn ready_means_that_the_web_servers_have_started(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut command = keeper(&["serve"]);
     command.envs(app.variables());
     let server = Server::start(command).unwrap();
-    // The listeners take connections earlier, so this looks for the threads that accept them: one
-    // for the API, and one for operations.
+    // The listeners take connections earlier, so this looks for the threads that answer them. Those
+    // of the API and of operations have the same name.
     let threads = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
     let names = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")));
     let names: Vec<_> = names.map(Result::unwrap).collect();
-    let accepting = names.iter().filter(|name| name.starts_with("actix-server ac")).count();
-    assert_eq!(accepting, 2, "{names:?}");
+    let answering = names.iter().filter(|name| name.starts_with("actix-server wo")).count();
+    assert!(answering >= 2, "{names:?}");
     server.signal(Signal::TERM);
     assert!(server.wait().0);
 }
