@@ -58,7 +58,7 @@ pub(super) async fn version(
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "accept"));
     if !negotiation::is_preferred_to_page(request.headers()) {
-        return docs::page(&request, &state, response).await;
+        return docs::page(&request, &state, response);
     }
     let origin = Connection::of(&request).origin().unwrap_or_default();
     let version = ApiVersion {
@@ -86,7 +86,7 @@ pub(super) async fn list(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(state.documents.get().await?.routes.answer(&request))
+    Ok(state.documents.get()?.routes.answer(&request))
 }
 
 /// Serializes the list of URLs as JSON.

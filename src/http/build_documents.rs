@@ -22,12 +22,10 @@ fn build(base_path: &str) -> Result<BuiltDocuments, DocumentError> {
     let value = serde_json::to_value(&openapi)?;
     let page = index_page(&value, base_path)?;
     let list = api::list_content(&routes, base_path)?;
-    let openapi = ConstantAnswer::new(JSON, openapi.to_json()?);
-    let site = Site::new(&value, openapi.content(), base_path);
     Ok(BuiltDocuments {
-        openapi,
+        openapi: ConstantAnswer::new(JSON, openapi.to_json()?),
         page: ConstantAnswer::new("text/html; charset=utf-8", page),
-        site,
+        site: Site::new(&value, base_path),
         routes: ConstantAnswer::new(JSON, list),
     })
 }

@@ -41,8 +41,8 @@ impl ConstantAnswer {
     }
 
     /// The content, uncompressed.
-    pub(super) fn content(&self) -> Bytes {
-        self.plain.bytes.clone()
+    pub(super) fn content(&self) -> &[u8] {
+        &self.plain.bytes
     }
 
     /// The response to a request: 304 when the client already has this content.

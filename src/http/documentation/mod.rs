@@ -1,7 +1,7 @@
 //! The API documentation: the OpenAPI document as HTML pages (docs/adr/0066-api-documentation.md).
 //!
 //! `index` has one line for each operation. Each operation and each schema has a page of its own,
-//! which `site` renders at the first request, beside the web workers, and keeps.
+//! which `site` renders at the first request and keeps.
 
 mod curl;
 mod errors;

@@ -1,13 +1,8 @@
 //! The pages below `/docs`. Each is rendered from the OpenAPI document at its first request, and kept.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::OnceLock};
 
-use actix_web::{
-    error::BlockingError,
-    web::{self, Bytes},
-};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 use super::{
     errors::errors_page,
@@ -24,67 +19,61 @@ pub(in crate::http) enum SiteError {
     Document(#[from] serde_json::Error),
     #[error("the page cannot be rendered")]
     Page(#[from] askama::Error),
-    #[error("the document has no content for the page")]
-    NoContent,
-    #[error("its thread ended early")]
-    Stopping(#[from] BlockingError),
 }
 
 /// The pages by their path below `/docs/`, in lower case.
 pub(in crate::http) struct Site {
     base_path: String,
-    /// The OpenAPI document as text.
-    openapi: Bytes,
-    pages: HashMap<String, OnceCell<ConstantAnswer>>,
+    pages: HashMap<String, OnceLock<ConstantAnswer>>,
 }
 
 impl Site {
-    /// The pages of a document, none of them rendered. `openapi` is the document as text.
-    pub(in crate::http) fn new(document: &Value, openapi: Bytes, base_path: &str) -> Self {
+    /// The pages of a document, none of them rendered.
+    pub(in crate::http) fn new(document: &Value, base_path: &str) -> Self {
         let operations = operations(document).map(|described| described.id().to_lowercase());
         let schemas = schemas(document).map(|(name, _)| schema_key(name));
         let keys = operations.chain(schemas).chain(["errors".to_owned()]);
-        let pages = keys.map(|key| (key, OnceCell::new())).collect();
-        Self { base_path: base_path.to_owned(), openapi, pages }
+        let pages = keys.map(|key| (key, OnceLock::new())).collect();
+        Self { base_path: base_path.to_owned(), pages }
     }
 
-    /// The page at a path below `/docs/`; `None` when there is none. The first request for a page
-    /// waits for it; others do not.
+    /// The page at a path below `/docs/`; `None` when there is none. `openapi` is the document as
+    /// text.
     ///
     /// # Errors
     /// When the page cannot be rendered.
-    pub(in crate::http) async fn page(
+    pub(in crate::http) fn page(
         &self,
         path: &str,
+        openapi: &ConstantAnswer,
     ) -> Result<Option<&ConstantAnswer>, SiteError> {
-        match self.pages.get_key_value(&path.to_lowercase()) {
-            None => Ok(None),
-            Some((key, page)) => page.get_or_try_init(|| self.render(key)).await.map(Some),
+        let Some((key, page)) = self.pages.get_key_value(&path.to_lowercase()) else {
+            return Ok(None);
+        };
+        if let Some(rendered) = page.get() {
+            return Ok(Some(rendered));
         }
+        // Two workers may render the same page; both get the same text.
+        let document = serde_json::from_slice(openapi.content())?;
+        let Some(html) = self.render(key, &document)? else { return Ok(None) };
+        let answer = || ConstantAnswer::new("text/html; charset=utf-8", html);
+        Ok(Some(page.get_or_init(answer)))
     }
 
-    async fn render(&self, key: &str) -> Result<ConstantAnswer, SiteError> {
-        let (openapi, base_path) = (self.openapi.clone(), self.base_path.clone());
-        let key = key.to_owned();
-        let html = move || render(&serde_json::from_slice(&openapi)?, &base_path, &key);
-        let answer = move || Ok(ConstantAnswer::new("text/html; charset=utf-8", html()?));
-        web::block(answer).await?
+    fn render(&self, key: &str, document: &Value) -> Result<Option<String>, SiteError> {
+        if key == "errors" {
+            return Ok(Some(errors_page(&self.base_path)?));
+        }
+        if let Some((name, schema)) = schemas(document).find(|(name, _)| schema_key(name) == key) {
+            return Ok(Some(schema_page(document, &self.base_path, name, schema)?));
+        }
+        let described =
+            operations(document).find(|described| described.id().eq_ignore_ascii_case(key));
+        let Some(described) = described else { return Ok(None) };
+        let examples = examples();
+        let recorded = examples.get(described.id()).map_or(&[][..], Vec::as_slice);
+        Ok(Some(operation_page(document, &self.base_path, described, recorded)?))
     }
-}
-
-/// The page with this key.
-fn render(document: &Value, base_path: &str, key: &str) -> Result<String, SiteError> {
-    if key == "errors" {
-        return Ok(errors_page(base_path)?);
-    }
-    if let Some((name, schema)) = schemas(document).find(|(name, _)| schema_key(name) == key) {
-        return Ok(schema_page(document, base_path, name, schema)?);
-    }
-    let described = operations(document).find(|described| described.id().eq_ignore_ascii_case(key));
-    let described = described.ok_or(SiteError::NoContent)?;
-    let examples = examples();
-    let recorded = examples.get(described.id()).map_or(&[][..], Vec::as_slice);
-    Ok(operation_page(document, base_path, described, recorded)?)
 }
 
 fn schema_key(name: &str) -> String {

@@ -26,7 +26,7 @@ pub(in crate::http) async fn openapi(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(state.documents.get().await?.openapi.answer(&request))
+    Ok(state.documents.get()?.openapi.answer(&request))
 }
 
 /// Describes [`docs`].
@@ -45,19 +45,19 @@ pub(in crate::http) async fn docs(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    page(&request, &state, HttpResponse::Ok()).await
+    page(&request, &state, HttpResponse::Ok())
 }
 
 /// Writes the index of the documentation into a response.
 ///
 /// # Errors
 /// When it cannot be built.
-pub(in crate::http) async fn page(
+pub(in crate::http) fn page(
     request: &HttpRequest,
     state: &HttpState,
     response: HttpResponseBuilder,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(state.documents.get().await?.page.answer_with(request, response))
+    Ok(state.documents.get()?.page.answer_with(request, response))
 }
 
 /// `GET /docs/errors`.
@@ -65,7 +65,7 @@ pub(in crate::http) async fn errors(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    site_page(&request, &state, "errors").await
+    site_page(&request, &state, "errors")
 }
 
 /// `GET /docs/schemas/{name}`.
@@ -74,7 +74,7 @@ pub(in crate::http) async fn schema(
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
     let name = request.match_info().query("name");
-    site_page(&request, &state, &format!("schemas/{name}")).await
+    site_page(&request, &state, &format!("schemas/{name}"))
 }
 
 /// `GET /docs/{operation}`.
@@ -82,16 +82,17 @@ pub(in crate::http) async fn operation(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    site_page(&request, &state, request.match_info().query("operation")).await
+    site_page(&request, &state, request.match_info().query("operation"))
 }
 
 /// The page at a path below `/docs/`, or a page with status 404.
-async fn site_page(
+fn site_page(
     request: &HttpRequest,
     state: &HttpState,
     path: &str,
 ) -> Result<HttpResponse, ApiError> {
-    let page = state.documents.get().await?.site.page(path).await.map_err(|error| {
+    let documents = state.documents.get()?;
+    let page = documents.site.page(path, &documents.openapi).map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a page cannot be rendered");
         ErrorKind::Internal
     })?;
