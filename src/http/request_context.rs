@@ -170,11 +170,7 @@ impl RequestContext {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         let Self { caller, state, change, .. } = self;
-        let start = || state.service.start(|capability| use_case(capability, caller));
-        match change {
-            Some(change) => change.enter(start),
-            None => start(),
-        }
+        Change::enter(change, || state.service.start(|capability| use_case(capability, caller)));
     }
 
     fn run_or<C, U, F, T, E>(
@@ -192,10 +188,7 @@ impl RequestContext {
         let Self { caller, state, change, .. } = self;
         let must_change_secret = caller.principal.must_change_secret();
         let run = || state.service.run(|capability| use_case(capability, caller));
-        let ended = match change {
-            Some(change) => change.enter(run),
-            None => run(),
-        };
+        let ended = Change::enter(change, run);
         async move {
             let failed = |error: E| refused_until_changed(error.into(), must_change_secret);
             ended.await.map_err(interrupted)?.map_err(failed)

@@ -56,9 +56,12 @@ impl Change {
         OF_TASK.scope(self.clone(), storage::guarding(guard, future))
     }
 
-    /// Calls a function that starts other tasks of this change.
-    pub(crate) fn enter<T>(&self, start: impl FnOnce() -> T) -> T {
-        OF_TASK.sync_scope(self.clone(), start)
+    /// Calls a function that starts other tasks. With a change, they are a part of it.
+    pub(crate) fn enter<T>(change: Option<Self>, start: impl FnOnce() -> T) -> T {
+        match change {
+            Some(change) => OF_TASK.sync_scope(change, start),
+            None => start(),
+        }
     }
 }
 
