@@ -244,6 +244,14 @@ fi
 must grep -E '^(Seccomp|VmLck):' "/proc/$main/status"
 expect 'Seccomp:	2'
 ! grep -qE 'VmLck:\s+0 kB' "$work/output" || fail 'the memory is not locked under the filter of the unit'
+
+step 'a port below 1024'
+# The lines of the document.
+override 'CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+PrivateUsers=no
+Environment=KEEPER__HTTP__LISTEN=127.0.0.1:443'
+must curl --silent --fail --max-time 60 --output /dev/null http://127.0.0.1:443/openapi.json
 rm "$root/etc/systemd/system/credential-keeper.service.d/test.conf"
 must systemctl daemon-reload
 must systemctl restart credential-keeper
