@@ -273,14 +273,24 @@ must systemctl restart credential-keeper
 step 'an encrypted keyring, and secrets that the service reads itself'
 keep=/etc/credential-keeper
 must systemd-creds encrypt --name=keyring "$keep/secrets/keyring.json" "$keep/keyring.encrypted"
+# systemd skips a unit whose condition fails, and `systemctl restart` then reports no failure.
+must mv "$keep/secrets/keyring.json" /var/tmp/keyring.json
 override "LoadCredential=
 LoadCredential=database-password:$keep/secrets/database-password
-LoadCredentialEncrypted=keyring:$keep/keyring.encrypted"
+LoadCredentialEncrypted=keyring:$keep/keyring.encrypted
+[Unit]
+ConditionPathExists="
 log_in admin "$password" 200
+must sh -c "umask 077 && systemd-creds decrypt --name=keyring $keep/keyring.encrypted /run/keyring.json"
+must env KEEPER__KEYRING__FILE=/run/keyring.json credential-keeper user list
+must rm /run/keyring.json
 override "LoadCredential=
 Environment=KEEPER__KEYRING__FILE=$keep/keyring.json
-Environment=KEEPER__DATABASE__PASSWORD_FILE=$keep/database-password"
+Environment=KEEPER__DATABASE__PASSWORD_FILE=$keep/database-password
+[Unit]
+ConditionPathExists="
 log_in admin "$password" 200
+must mv /var/tmp/keyring.json "$keep/secrets/keyring.json"
 must cp -p "$keep/keeper.toml" /var/tmp/keeper.toml
 sed -i 's|/secrets/|/|' "$root$keep/keeper.toml"
 as_service=(runuser -u credential-keeper -- credential-keeper)
