@@ -356,11 +356,17 @@ log_in admin "$password" 200
 
 step 'purge'
 cp "$root/etc/credential-keeper/secrets/keyring.json" "$work/keyring"
+# As for a service that reads its secrets itself.
+must install -m 0440 -g credential-keeper -t "$keep" "$keep/secrets/keyring.json" "$keep/secrets/database-password"
 must dpkg --purge credential-keeper
-expect 'kept /etc/credential-keeper/secrets'
-cmp "$root/etc/credential-keeper/secrets/keyring.json" "$work/keyring" || fail 'purging changed the keyring'
+expect 'kept /etc/credential-keeper/keyring.json /etc/credential-keeper/secrets'
+for kept in keyring.json secrets/keyring.json; do
+    cmp "$root/etc/credential-keeper/$kept" "$work/keyring" || fail "purging changed $kept"
+done
+must stat --format=%a:%U:%G "$keep/keyring.json"
+expect '600:root:root'
 for gone in /etc/credential-keeper/keeper.toml /etc/credential-keeper/secrets/database-password \
-    /usr/bin/credential-keeper /usr/libexec/credential-keeper; do
+    /etc/credential-keeper/database-password /usr/bin/credential-keeper /usr/libexec/credential-keeper; do
     ! is_on_disk "$gone" || fail "purging kept $gone"
 done
 ! run getent passwd credential-keeper || fail 'purging kept the user'
