@@ -34,7 +34,8 @@ def it_starts_as_documented():
         note(f"   this system does not allow memlock to be raised: KEEPER_MEMLOCK={limit}")
     settings.append("KEEPER_BINARY_STAGE=prebuilt\n")
     Path(".env").write_text("".join(settings))
-    documented("script/compose-up keeper.example")
+    started = documented("script/compose-up keeper.example", **{"keeper.example": f"{HOST} 2>&1"})
+    expect(f"ready at https://{HOST}:8443;" in started, f"another URL:\n{started[-1000:]}")
     output = documented("docker compose run --rm keeper user add NAME --administrator --generate", NAME=ADMIN)
     PASSWORDS.admin = output.strip().splitlines()[-1].split()[-1]
     PASSWORDS.used.append(PASSWORDS.admin)
