@@ -193,8 +193,9 @@ def reference_problems(objects):
                         yield f"{name}: {variable} names {path}, which is not mounted"
     settings = environment(server["spec"]["containers"][0], objects)
     ending = sum(int(settings[f"KEEPER__SHUTDOWN__{part}_SECONDS"]) for part in ("GRACE", "TIMEOUT"))
-    # 5 s for the last anchors, and 5 s for the connections of the database.
-    if server["spec"]["terminationGracePeriodSeconds"] < ending + 10:
+    # 5 s for the audit sinks, 5 s for anchors, 4 s for the activity, 5 s for the connections of the
+    # database, 5 s for the collector, and 2 s for other threads.
+    if server["spec"]["terminationGracePeriodSeconds"] < ending + 26:
         yield "terminationGracePeriodSeconds is shorter than the shutdown"
 
 

@@ -45,6 +45,21 @@ fn every_container_has_limits_and_every_server_a_health_check() {
 }
 
 #[test]
+fn supervisors_wait_for_the_whole_shutdown() {
+    // The defaults of shutdown.grace_seconds and shutdown.timeout_seconds, and the time limits of
+    // the audit sinks, the anchors, the activity, the database, the collector and other threads.
+    let longest = 5 + 30 + (5 + 5 + 4 + 5 + 5 + 2);
+    let compose = Compose::read();
+    let service = compose.service("keeper");
+    let of_compose = service.member("stop_grace_period").as_str().unwrap().trim_end_matches('s');
+    let unit = fs::read_to_string("packaging/debian/credential-keeper.service").unwrap();
+    let of_unit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
+    for seconds in [of_compose, of_unit] {
+        assert!(seconds.parse::<u32>().unwrap() > longest, "{seconds}");
+    }
+}
+
+#[test]
 fn services_start_in_order_of_their_dependencies() {
     let compose = Compose::read();
     let condition = |service: &str, other: &str| {
