@@ -1,4 +1,5 @@
-//! Citations and links: each one names a file and a heading of this repository.
+//! Citations and links: each one names a file and a heading of this repository. Guides quote
+//! messages that exist.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -130,6 +131,80 @@ fn no_text_mentions_a_document_outside_the_repository() {
         let words = words.map(|word| word.trim_end_matches('.'));
         let outside = words.filter(|word| names.iter().any(|name| name == word) && !is_here(word));
         outside.chain(text.matches(concat!("..", "/shared"))).map(str::to_owned).collect()
+    });
+}
+
+/// The first headings of tables of messages.
+const OF_MESSAGES: [&str; 3] = ["Message", "Message in the log", "Reason"];
+
+/// The messages in the first columns of the tables of a guide.
+fn quoted_messages(guide: &str) -> Vec<&str> {
+    let (mut messages, mut is_of_messages) = (Vec::new(), false);
+    for line in guide.lines() {
+        let Some((cell, _)) = line.strip_prefix("| ").and_then(|row| row.split_once(" | ")) else {
+            is_of_messages &= line.starts_with('|');
+            continue;
+        };
+        is_of_messages |= OF_MESSAGES.contains(&cell);
+        // The service does not write messages of Docker.
+        if is_of_messages && !cell.contains("from Docker") {
+            messages.extend(cell.split('`').skip(1).step_by(2));
+        }
+    }
+    messages
+}
+
+/// The texts of a quoted message between its placeholders.
+fn fixed_parts(message: &str) -> Vec<String> {
+    let is_placeholder = |word: &&str| {
+        let word = word.trim_end_matches([',', ';']);
+        ["ADDRESS", "FILE", "ID", "KIND"].contains(&word) || word.parse::<u32>().is_ok()
+    };
+    let mut parts = Vec::new();
+    // The code has the name of a setting apart from its problem.
+    for segment in message.replace(": ", "…").split('…') {
+        let words: Vec<_> = segment.split_whitespace().collect();
+        parts.extend(words.split(is_placeholder).map(|words| words.join(" ")));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// The sources without comments. A literal that continues on the next line is on one line.
+fn joined_sources() -> String {
+    let is_source = |file: &Path| {
+        (file.starts_with("src") || file.starts_with("crates"))
+            && file.extension().is_some_and(|extension| extension == "rs")
+    };
+    let mut joined = String::new();
+    for (_, text) in texts().iter().filter(|(file, _)| is_source(file)) {
+        let mut is_continued = false;
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let line = if is_continued { line.trim_start() } else { line };
+            let start = line.strip_suffix('\\');
+            is_continued = start.is_some();
+            joined.push_str(start.unwrap_or(line));
+            joined.push_str(if is_continued { "" } else { "\n" });
+        }
+    }
+    joined
+}
+
+/// True when the sources have every part of a quoted message.
+fn is_in(message: &str, sources: &str) -> bool {
+    fixed_parts(message).iter().all(|part| sources.contains(part.as_str()))
+}
+
+#[test]
+fn guides_quote_messages_that_exist() {
+    let sources = joined_sources();
+    let guide = fs::read_to_string("docs/how-to/troubleshoot.md").unwrap();
+    assert!(quoted_messages(&guide).len() > 40, "{:?}", quoted_messages(&guide));
+    assert!(!is_in("key ID was retired; the keyring is an older one", &sources));
+    assert_none(|file, text| {
+        let messages = if file.starts_with("docs/how-to") { quoted_messages(text) } else { vec![] };
+        let unknown = messages.into_iter().filter(|message| !is_in(message, &sources));
+        unknown.map(str::to_owned).collect()
     });
 }
 
