@@ -21,7 +21,10 @@ pub(crate) enum KeyringMismatch {
     Missing(String),
     #[error("key {0} of the keyring is not the one that the database was written with")]
     Wrong(String),
-    #[error("key {0} is retired in the keyring only; run `rotate-key retire {0}`")]
+    #[error(
+        "key {0} is retired in the keyring only; use the copy of the keyring from before the \
+         retirement, then run `rotate-key retire {0}`"
+    )]
     NotRetired(String),
     #[error("key {0} was retired; the keyring is outdated")]
     Retired(String),
