@@ -22,6 +22,7 @@ use super::{
     held::{Held, Share},
     request::convert_request,
     response::{SendError, Window, send_response},
+    unsent::Unsent,
 };
 use crate::http::transport::{CutOff, PhaseTimeouts, RequestProgress, linger};
 
@@ -95,8 +96,8 @@ where
     options.progress.set_http2();
     let connection = builder().handshake::<_, Bytes>(stream).await;
     let mut connection = connection.inspect_err(|error| record_error(error, &options.progress))?;
+    let (held, unsent) = (Held::default(), Unsent::new(&options.progress));
     let mut requests = FuturesUnordered::new();
-    let held = Held::default();
     let mut shutdown = pin!(shutdown.fuse());
     // A new connection has the time of a request head.
     let mut idle = pin!(sleep_until(Instant::now() + options.timeouts.read));
@@ -122,14 +123,19 @@ where
                 connection.graceful_shutdown();
                 is_ending = true;
             }
-            accepted = connection.accept() => {
+            accepted = poll_fn(|context| {
+                let accepted = connection.poll_accept(context);
+                // The connection may have sent a part of a response.
+                unsent.give_turn();
+                accepted
+            }) => {
                 let Some(accepted) = accepted else { return Ok(()) };
                 if let (Err(error), false) = (&accepted, is_flooded) {
                     record_error(error, &options.progress);
                 }
                 let (request, mut respond) = accepted?;
                 if let Some(share) = held.admit(&request, &mut respond) {
-                    requests.push(answer(request, respond, share, options, service));
+                    requests.push(answer(request, respond, share, options, &unsent, service));
                 }
             }
         }
@@ -159,12 +165,14 @@ fn builder() -> Builder {
     builder
 }
 
-/// Runs one request and sends its response. Cancels the request when the client resets its stream.
+/// Runs one request, when there is room for its response, and sends the response. Cancels the
+/// request when the client resets its stream.
 async fn answer<S, B>(
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     _share: Share,
     options: &Http2Options,
+    unsent: &Unsent,
     service: &S,
 ) where
     S: Service<Request>,
@@ -179,14 +187,20 @@ async fn answer<S, B>(
         respond.send_reset(Reason::PROTOCOL_ERROR);
         return;
     };
-    let _in_progress = progress.start();
     request.head_mut().peer_addr = *peer;
+    let _in_progress = progress.start();
     progress.attach(&request);
+    let called = async {
+        let waiting = unsent.wait();
+        unsent.turn().await;
+        drop(waiting);
+        service.call(request).await
+    };
     let response = tokio::select! {
-        response = service.call(request) => response,
+        response = called => response,
         _ = poll_fn(|context| respond.poll_reset(context)) => return,
     };
-    let window = Window::new(timeouts.write, progress);
+    let window = Window::new(timeouts.write, unsent);
     let sent = match response {
         Ok(response) => send_response(response.into(), &mut respond, is_head, window).await,
         Err(error) => send_response(error.into(), &mut respond, is_head, window).await,

@@ -8,5 +8,6 @@ mod connection;
 mod held;
 mod request;
 mod response;
+mod unsent;
 
 pub(crate) use self::connection::{Http2Options, serve_http2};

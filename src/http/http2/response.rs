@@ -1,6 +1,6 @@
 //! Sends a response of actix-web with the h2 crate.
 
-use std::{future::poll_fn, pin::pin, rc::Rc, time::Duration};
+use std::{future::poll_fn, pin::pin, time::Duration};
 
 use actix_http::{Response, header::HttpDate};
 use actix_web::{
@@ -14,10 +14,8 @@ use actix_web::{
 use h2::{Reason, SendStream, server::SendResponse};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    clock,
-    http::transport::{RequestProgress, WRITE_STEP},
-};
+use super::unsent::Unsent;
+use crate::{clock, http::transport::WRITE_STEP};
 
 /// Headers of HTTP/1.1 connections, which HTTP/2 forbids (RFC 9113, section 8.2.2).
 const CONNECTION_HEADERS: [HeaderName; 5] = [
@@ -78,10 +76,12 @@ async fn send_body<B: MessageBody>(
     let mut body = pin!(body);
     while let Some(chunk) = poll_fn(|context| body.as_mut().poll_next(context)).await {
         let mut chunk = chunk.map_err(|_| SendError::Body)?;
+        let mut counted = window.unsent.count(chunk.len());
         while !chunk.is_empty() {
             let capacity = window.reserve(stream, chunk.len().min(FRAME)).await?;
             let piece = chunk.split_to(capacity.min(chunk.len()));
             window.sent += piece.len();
+            counted.set(chunk.len());
             stream.send_data(piece, false).map_err(|_| SendError::Closed)?;
         }
     }
@@ -90,7 +90,7 @@ async fn send_body<B: MessageBody>(
 
 /// The flow control of a response, with a deadline that single bytes do not extend.
 pub(super) struct Window<'a> {
-    progress: &'a Rc<RequestProgress>,
+    unsent: &'a Unsent,
     timeout: Duration,
     deadline: Instant,
     /// The bytes that were sent since the deadline was set.
@@ -98,9 +98,9 @@ pub(super) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// The window of a response that begins now. `progress` records while it is closed.
-    pub(super) fn new(timeout: Duration, progress: &'a Rc<RequestProgress>) -> Self {
-        Self { progress, timeout, deadline: Instant::now() + timeout, sent: 0 }
+    /// The window of a response that begins now.
+    pub(super) fn new(timeout: Duration, unsent: &'a Unsent) -> Self {
+        Self { unsent, timeout, deadline: Instant::now() + timeout, sent: 0 }
     }
 
     /// Waits until the client accepts up to `wanted` bytes; the number that it accepts.
@@ -113,7 +113,7 @@ impl<'a> Window<'a> {
             self.sent = 0;
             self.deadline = Instant::now() + self.timeout;
         }
-        let _waiting = self.progress.wait();
+        let _waiting = self.unsent.wait();
         stream.reserve_capacity(wanted);
         let capacity = poll_fn(|context| stream.poll_capacity(context));
         let capacity = timeout_at(self.deadline, capacity).await;

@@ -87,7 +87,12 @@ impl RequestProgress {
 
     /// True while a request is handled or its response is sent.
     pub(super) fn is_answering(&self) -> bool {
-        self.is_busy() || self.is_sending.get()
+        self.is_busy() || self.is_sending()
+    }
+
+    /// True while a part of a response waits for the peer.
+    pub(in crate::http) fn is_sending(&self) -> bool {
+        self.is_sending.get()
     }
 
     /// Records whether a part of a response waits for the peer.

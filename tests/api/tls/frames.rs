@@ -60,6 +60,7 @@ pub(super) fn request(method: &str, path: &str) -> Vec<u8> {
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) kind: u8,
+    pub(super) flags: u8,
     pub(super) stream: u32,
     pub(super) payload: Vec<u8>,
 }
@@ -105,7 +106,7 @@ impl FrameClient {
         let mut payload = vec![0; usize::try_from(length).unwrap()];
         self.0.read_exact(&mut payload).await.ok()?;
         let stream = u32::from_be_bytes(header[5..].try_into().unwrap());
-        Some(Received { kind: header[3], stream, payload })
+        Some(Received { kind: header[3], flags: header[4], stream, payload })
     }
 
     /// Discards what was received; false at the end of the connection.
