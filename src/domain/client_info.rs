@@ -1,19 +1,19 @@
-//! The client of a request, for fair queuing and for audit events.
+//! The client of a request, for fairness among clients and for audit events.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{device::Device, user::UserId};
 
-/// The client that a request is counted for in the fair hashing queue: the address before
-/// authentication, the user after it.
+/// The client that a request is counted for when many wait for hashes or for database connections: the
+/// address before authentication, the user after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FairnessKey {
     /// A client address.
     Address(IpAddr),
     /// An authenticated user.
     User(UserId),
-    /// An operator's command.
-    Command,
+    /// The service itself: commands and health checks of operators, and what it does in the background.
+    Service,
 }
 
 /// The client of a request.
@@ -28,9 +28,9 @@ pub(crate) struct ClientInfo {
 }
 
 impl ClientInfo {
-    /// The key in the fair hashing queue before authentication.
+    /// The key before authentication.
     pub(crate) fn fairness_key(&self) -> FairnessKey {
-        self.network().map_or(FairnessKey::Command, FairnessKey::Address)
+        self.network().map_or(FairnessKey::Service, FairnessKey::Address)
     }
 
     /// The network of the address; see [`network_of`].

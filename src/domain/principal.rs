@@ -173,9 +173,9 @@ impl Actor<'_> {
         }
     }
 
-    /// The key of the actor in the fair hashing queue.
+    /// The key of the actor when many wait.
     pub(crate) fn fairness_key(self) -> FairnessKey {
-        self.user_id().map_or(FairnessKey::Command, FairnessKey::User)
+        self.user_id().map_or(FairnessKey::Service, FairnessKey::User)
     }
 
     /// As [`Principal::normalize_reference`].

@@ -110,7 +110,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
             "Too many failed attempts: delayed until Retry-After, or locked if it is absent."
         }
         ErrorKind::Overloaded { .. } => {
-            "Hashing, or waiting for the lock on the user, would exceed its deadline."
+            "Hashing, or waiting for a user or for other requests of the caller, would take too long."
         }
         ErrorKind::DatabaseUnavailable => "The database is not reachable. Nothing was changed.",
         ErrorKind::KeyUnavailable => {

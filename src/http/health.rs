@@ -9,7 +9,10 @@ use actix_web::{
 };
 
 use super::{route::answering, state::HttpState};
-use crate::service::operations::instance::{Instance, Readiness};
+use crate::{
+    domain::client_info::FairnessKey,
+    service::operations::instance::{Instance, Readiness},
+};
 
 /// Registers the health routes.
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -34,9 +37,9 @@ async fn ready(state: Data<HttpState>) -> HttpResponse {
     if state.readiness.is_draining() {
         return respond(HttpResponse::ServiceUnavailable(), "draining\n");
     }
-    let readiness = state
-        .service
-        .run(|instance: Arc<Instance>| async move { instance.check_readiness().await });
+    let readiness = state.service.run(FairnessKey::Service, |instance: Arc<Instance>| async move {
+        instance.check_readiness().await
+    });
     match readiness.await {
         Ok(Ok(Readiness::Full)) => respond(HttpResponse::Ok(), "ready\n"),
         Ok(Ok(Readiness::WithoutStandby)) => {

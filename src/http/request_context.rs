@@ -170,7 +170,9 @@ impl RequestContext {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         let Self { caller, state, change, .. } = self;
-        Change::enter(change, || state.service.start(|capability| use_case(capability, caller)));
+        let user = Actor::Principal(&caller.principal).fairness_key();
+        let start = || state.service.start(user, |capability| use_case(capability, caller));
+        Change::enter(change, start);
     }
 
     fn run_or<C, U, F, T, E>(
@@ -187,7 +189,8 @@ impl RequestContext {
     {
         let Self { caller, state, change, .. } = self;
         let must_change_secret = caller.principal.must_change_secret();
-        let run = || state.service.run(|capability| use_case(capability, caller));
+        let user = Actor::Principal(&caller.principal).fairness_key();
+        let run = || state.service.run(user, |capability| use_case(capability, caller));
         let ended = Change::enter(change, run);
         async move {
             let failed = |error: E| refused_until_changed(error.into(), must_change_secret);

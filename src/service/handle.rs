@@ -13,7 +13,9 @@ use super::{
     operations::maintenance::in_change_of_task,
     services::{Capability, Services},
 };
-use crate::security::keyring_handle::KeyringHandle;
+use crate::{
+    domain::client_info::FairnessKey, security::keyring_handle::KeyringHandle, storage::working_for,
+};
 
 /// The use case did not complete.
 #[derive(Debug, thiserror::Error)]
@@ -52,26 +54,28 @@ impl ServiceHandle {
     }
 
     /// Starts a use case that goes on when the request is dropped, within the time limit. Nobody learns
-    /// how it ended.
-    pub(crate) fn start<C, U, F>(&self, use_case: U)
+    /// how it ended. Its database connections count for `caller`.
+    pub(crate) fn start<C, U, F>(&self, caller: FairnessKey, use_case: U)
     where
         C: Capability,
         U: FnOnce(Arc<C>) -> F,
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let use_case = self.keyring.run_use_case(use_case(Arc::clone(C::of(&self.services))));
+        let use_case = working_for(caller, use_case(Arc::clone(C::of(&self.services))));
+        let use_case = self.keyring.run_use_case(use_case);
         let limited = tokio::time::timeout(self.limit, in_change_of_task(use_case));
         drop(self.runtime.spawn(limited.in_current_span()));
     }
 
     /// Starts a use case and waits for its end. It uses one keyring from start to end. When the
     /// request is dropped, the use case is canceled at its next await. It is a part of the change that
-    /// the request makes, if any.
+    /// the request makes, if any, and its database connections count for `caller`.
     ///
     /// # Errors
     /// [`Interrupted`] when it did not complete.
     pub(crate) fn run<C, U, F>(
         &self,
+        caller: FairnessKey,
         use_case: U,
     ) -> impl Future<Output = Result<F::Output, Interrupted>> + use<C, U, F>
     where
@@ -82,7 +86,7 @@ impl ServiceHandle {
         // A set of one task: dropping it cancels the task, which dropping a join handle does not.
         let mut task = JoinSet::new();
         let capability = Arc::clone(C::of(&self.services));
-        let use_case = self.keyring.run_use_case(use_case(capability));
+        let use_case = self.keyring.run_use_case(working_for(caller, use_case(capability)));
         task.spawn_on(in_change_of_task(use_case).in_current_span(), &self.runtime);
         let limit = self.limit;
         // The waiting future holds only the handle of the task, not its state.

@@ -7,21 +7,16 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use deadpool::managed::{Metrics, Object, Pool, PoolError, QueueMode};
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 
 use super::{
+    callers::{self, Held, working_for},
     commit_guard, connection_generation,
     connection_security::ConnectionSecurity,
     connections_in_use::{ConnectionsInUse, InUse},
@@ -29,10 +24,12 @@ use super::{
     error::StorageError,
     metrics::{ConnectionCounts, DatabaseMetrics},
     opener::Opener,
+    permits::{Permit, Permits},
     stalled_statements,
     statements::Statements,
     unanswered,
 };
+use crate::domain::client_info::FairnessKey;
 
 /// A connection that was idle for longer is closed.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
@@ -55,27 +52,12 @@ const RETRY_DELAY: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Opener>,
-    /// One permit for each connection that may be in use now. Waiters are served in order.
-    permits: Arc<Semaphore>,
-    /// Permits that were removed, because the server has too many connections.
-    withheld: Arc<AtomicUsize>,
-    maximum: usize,
+    permits: Permits,
     acquire_timeout: Duration,
-    /// One permit for each connection that may be in use for other purposes than logins. `None`: this
-    /// is the view of the logins.
-    shares: Option<Arc<Semaphore>>,
     in_use: Arc<ConnectionsInUse>,
     metrics: Arc<DatabaseMetrics>,
     /// The form of the statements.
     pub(super) statements: Statements,
-}
-
-/// What a connection in use keeps others from.
-struct Permits {
-    /// Returned after the connection.
-    connection: OwnedSemaphorePermit,
-    /// `None` for a login.
-    share: Option<OwnedSemaphorePermit>,
 }
 
 impl Database {
@@ -98,15 +80,10 @@ impl Database {
             .map_err(|error| {
                 StorageError::NoConnection(sqlx::Error::Configuration(error.into()))
             })?;
-        let (permits, withheld) = (Arc::new(Semaphore::new(maximum)), Arc::default());
-        let shares = Some(Arc::new(Semaphore::new(maximum - reserved_for_logins(maximum))));
         Ok(Self {
             pool,
-            permits,
-            withheld,
-            maximum,
+            permits: Permits::new(maximum),
             acquire_timeout,
-            shares,
             in_use: Arc::default(),
             metrics: Arc::default(),
             statements: Statements::Combined,
@@ -121,7 +98,19 @@ impl Database {
     /// The same pool for logins. A part of its connections is reserved for them: a change can wait
     /// for a standby that is gone.
     pub(crate) fn for_logins(&self) -> Self {
-        Self { shares: None, ..self.clone() }
+        Self { permits: self.permits.for_logins(), ..self.clone() }
+    }
+
+    /// As [`Self::connection`], for a caller whom this task has authenticated. It may be that of another
+    /// one, such as the address of a sign-in.
+    ///
+    /// # Errors
+    /// When no connection is available within the time limit.
+    pub(crate) async fn connection_of(
+        &self,
+        caller: FairnessKey,
+    ) -> Result<Connection, StorageError> {
+        working_for(caller, self.connection()).await
     }
 
     /// Acquires a connection. When the server has too many connections, waits for an open one.
@@ -129,6 +118,7 @@ impl Database {
     /// # Errors
     /// When no connection is available within the time limit.
     pub(crate) async fn connection(&self) -> Result<Connection, StorageError> {
+        callers::assert_holds_none();
         let (begin, mut refusal) = (Instant::now(), None);
         let acquiring = self.acquire(&mut refusal);
         let acquired = tokio::time::timeout(self.acquire_timeout, acquiring).await;
@@ -137,25 +127,28 @@ impl Database {
         acquired.unwrap_or_else(|_| Err(timed_out())).inspect_err(StorageError::count)
     }
 
-    /// Acquires a connection. `refusal` is the reason for the present wait, if the server has too
-    /// many connections.
+    /// Acquires a connection. `refusal` is the reason for the present wait, if it is not that all
+    /// connections are in use.
     async fn acquire(
         &self,
         refusal: &mut Option<StorageError>,
     ) -> Result<Connection, StorageError> {
-        let closed = |_| StorageError::NoConnection(sqlx::Error::PoolClosed);
-        let share = match &self.shares {
-            Some(shares) => Some(Arc::clone(shares).acquire_owned().await.map_err(closed)?),
-            None => None,
-        };
+        *refusal = Some(StorageError::CallerBusy);
+        let place = self.permits.place().await;
+        *refusal = None;
+        let turn = self.permits.turn(place).await?;
         loop {
-            let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
+            let permit = self.permits.connection().await?;
             match self.pool.get().await {
                 Ok(object) => {
-                    let permits = Permits { connection: permit, share };
                     let in_use = self.in_use.begin(object.session);
-                    let held = Some((object, permits));
-                    return Ok(Connection { held, is_beginning: false, _in_use: in_use });
+                    let held = Some((object, Permit::new(permit, turn)));
+                    return Ok(Connection {
+                        held,
+                        is_beginning: false,
+                        _in_use: in_use,
+                        _by_task: callers::hold(),
+                    });
                 }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
                     *refusal = Some(error);
@@ -176,10 +169,7 @@ impl Database {
     /// many.
     async fn reduce_limit(&self, permit: OwnedSemaphorePermit) {
         let open = self.pool.status().size.max(1);
-        let usable = self.maximum.saturating_sub(self.withheld.load(Ordering::Relaxed));
-        if usable > open {
-            permit.forget();
-            let withheld = self.withheld.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(withheld) = self.permits.withhold(permit, open) {
             tracing::warn!(
                 withheld,
                 "the database server has too many connections; waiting for open ones"
@@ -187,7 +177,6 @@ impl Database {
             return;
         }
         // There is no open connection to wait for, or others are connecting right now.
-        drop(permit);
         tokio::time::sleep(RETRY_DELAY).await;
     }
 
@@ -225,7 +214,7 @@ impl Database {
 
     /// Closes idle connections, and restores the maximum number of connections.
     pub(crate) async fn close_idle(&self) {
-        self.permits.add_permits(self.withheld.swap(0, Ordering::Relaxed));
+        self.permits.restore();
         self.pool.manager().drop_spares();
         self.close_matching(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
     }
@@ -281,7 +270,11 @@ impl Database {
     /// The current numbers of connections.
     pub(crate) fn counts(&self) -> ConnectionCounts {
         let status = self.pool.status();
-        ConnectionCounts { open: status.size, idle: status.available, maximum: self.maximum }
+        ConnectionCounts {
+            open: status.size,
+            idle: status.available,
+            maximum: self.permits.maximum(),
+        }
     }
 
     async fn close_matching(&self, should_close: impl Fn(Metrics) -> bool) {
@@ -295,12 +288,13 @@ impl Database {
 /// A connection in use. When it is dropped, it is checked in the background, which also rolls back
 /// an open transaction and waits for the statement of a canceled request.
 pub(crate) struct Connection {
-    /// `None` only after it was returned. The permits are returned after the connection.
-    held: Option<(Object<Opener>, Permits)>,
+    /// `None` only after it was returned.
+    held: Option<(Object<Opener>, Permit)>,
     /// True while a transaction begins and sqlx does not know about it yet. If the connection were
     /// reused after a drop at that point, its next writes would be lost in the open transaction.
     is_beginning: bool,
     _in_use: InUse,
+    _by_task: Held,
 }
 
 impl Connection {
@@ -308,7 +302,7 @@ impl Connection {
     pub(super) async fn close(mut self) -> Result<(), StorageError> {
         match self.held.take() {
             None => Ok(()),
-            Some((held, _permits)) => Ok(Object::take(held).inner.close().await?),
+            Some((held, _permit)) => Ok(Object::take(held).inner.close().await?),
         }
     }
 
@@ -337,7 +331,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some((mut held, permits)) = self.held.take() else { return };
+        let Some((mut held, permit)) = self.held.take() else { return };
         let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_beginning) else {
             drop(Object::take(held));
             return;
@@ -367,19 +361,12 @@ impl Drop for Connection {
                     tracing::warn!(
                         "a database connection is closed: its last statement takes long"
                     );
-                    let Permits { connection, share } = permits;
                     let unanswered = Object::take(held);
-                    drop(connection);
-                    unanswered::wait(unanswered, share).await;
+                    unanswered::wait(unanswered, permit.into_share()).await;
                 }
             }
         });
     }
-}
-
-/// The number of connections that only logins use.
-fn reserved_for_logins(maximum: usize) -> usize {
-    if maximum > 1 { (maximum / 4).max(1) } else { 0 }
 }
 
 impl Deref for Connection {

@@ -37,6 +37,10 @@ pub(crate) enum StorageError {
     /// The statement timed out or conflicted with another transaction; nothing was done.
     #[error("timed out waiting for another transaction, or conflicted with it")]
     Busy(#[source] sqlx::Error),
+    /// Other requests of the caller use as many connections as one caller may, for the whole time limit;
+    /// nothing was done.
+    #[error("timed out waiting for other requests of the same caller")]
+    CallerBusy,
     /// The connection was lost during a commit: the transaction may or may not be committed.
     #[error("the connection was lost during a commit")]
     OutcomeUnknown(#[source] sqlx::Error),
@@ -97,6 +101,7 @@ impl StorageError {
             | Self::NoCredentials(_)
             | Self::NotExecuted(_)
             | Self::Busy(_)
+            | Self::CallerBusy
             | Self::OutcomeUnknown(_)
             | Self::Constraint(_)
             | Self::Inconsistent { .. }
@@ -120,6 +125,7 @@ impl StorageError {
             Self::NotExecuted(_)
             | Self::ConnectionLost(_)
             | Self::Busy(_)
+            | Self::CallerBusy
             | Self::OutcomeUnknown(_)
             | Self::Constraint(_)
             | Self::Inconsistent { .. }
@@ -154,6 +160,7 @@ impl StorageError {
             | Self::NoCredentials(_)
             | Self::NotExecuted(_)
             | Self::Busy(_)
+            | Self::CallerBusy
             | Self::OutcomeUnknown(_)
             | Self::Constraint(_)
             | Self::Inconsistent { .. }
@@ -184,6 +191,7 @@ impl StorageError {
             | Self::NotExecuted(_)
             | Self::ConnectionLost(_)
             | Self::Busy(_)
+            | Self::CallerBusy
             | Self::OutcomeUnknown(_)
             | Self::Constraint(_)
             | Self::Inconsistent { .. }

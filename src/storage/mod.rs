@@ -15,6 +15,7 @@ pub(crate) mod audit_stream;
 mod background_statements;
 mod bad_database_url;
 pub(crate) mod bulk;
+mod callers;
 pub(crate) mod chain_heads;
 pub(crate) mod change_marks;
 mod commit_guard;
@@ -51,6 +52,7 @@ mod opener;
 pub(crate) mod password_links;
 pub(crate) mod password_mails;
 mod per_shard;
+mod permits;
 pub(crate) mod privileges;
 pub(crate) mod restore_checks;
 pub(crate) mod role_powers;
@@ -70,6 +72,7 @@ pub(crate) mod users;
 
 pub use self::connections::Database;
 pub(crate) use self::{
+    callers::working_for,
     commit_guard::guarding,
     connection_security::ConnectionSecurity,
     connections::Connection,

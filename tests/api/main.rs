@@ -34,6 +34,7 @@ mod directory;
 mod distribution;
 mod documentation;
 mod documents;
+mod fair_connections;
 mod formats;
 mod fuzzing;
 mod guessing;

@@ -6,13 +6,16 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::support::{
-    Answer, Credentials, PLAIN, PRINCIPAL, PrivateServer, Standby, TestApp, keeper, run_with_input,
-    wait_until,
+    Answer, Credentials, PLAIN, PRINCIPAL, PrivateServer, Standby, TestApp, keeper, password_of,
+    run_with_input, wait_until,
 };
 
 /// The users whose credentials are changed while the standby is gone.
 const CHANGED: [(i32, &str); 5] =
     [(401, "first"), (402, "second"), (403, "third"), (404, "fourth"), (405, "fifth")];
+
+/// Another administrator.
+const OTHER: (i32, &str) = (406, "other");
 
 const FINDING: &str = "committed changes survive the loss of the PostgreSQL server";
 
@@ -39,7 +42,7 @@ async fn logins_go_on_without_the_synchronous_standby_and_no_change_is_acknowled
         ("KEEPER__HASHING__DEADLINE_SECONDS", "3"),
         ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "2"),
         ("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "1"),
-        ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "4"),
+        ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "3"),
     ];
     let app = TestApp::spawn_with(postgres.pool.clone(), &variables, "").await;
     let administrator = app.administrator();
@@ -47,6 +50,8 @@ async fn logins_go_on_without_the_synchronous_standby_and_no_change_is_acknowled
     for (id, name) in CHANGED {
         app.add_user((id, name), &[]);
     }
+    app.add_user(OTHER, &["--administrator"]);
+    let other = Credentials::basic(OTHER.1, &password_of(OTHER.1));
     assert_eq!(replication_by_doctor(&app), "\"note\"");
 
     // The name of a standby without a name of its own.
@@ -70,10 +75,11 @@ async fn logins_go_on_without_the_synchronous_standby_and_no_change_is_acknowled
     }
     let expected = (200, "ready; changes wait for a synchronous standby\n".to_owned());
     assert_eq!(readiness(&app).await, expected);
-    app.save(&administrator, CHANGED[4].0, "", "refused").await.assert_status(503);
+    // Another caller, whose own requests use no connection.
+    app.save(&other, CHANGED[4].0, "", "refused").await.assert_status(503);
     // Ending sessions is a change, and takes none of the connections that logins need either.
     let path = format!("/keeper/users/{}/tickets", PLAIN.0);
-    let end = app.request(Method::DELETE, &path, &administrator).send().await.unwrap();
+    let end = app.request(Method::DELETE, &path, &other).send().await.unwrap();
     let ended = Answer::read(end).await;
     ended.assert_refused(503, "SoServiceUnavailableException", "database_unavailable");
 

@@ -95,8 +95,9 @@ pub(in crate::http) async fn verify(
     // An unreadable secret belongs to no application; without one, the application of the access
     // token counts.
     let app_token = headers.single(SO_APP_TOKEN).unwrap_or(Some("")).map(SecretString::from);
+    let client = client_info.fairness_key();
     let attempt = AuthenticationAttempt { credential, app_token, client_info, work };
-    let authenticated = state.service.run(|authenticator: Arc<Authenticator>| async move {
+    let authenticated = state.service.run(client, |authenticator: Arc<Authenticator>| async move {
         authenticator
             .authenticate(attempt, clock::now())
             .instrument(trace_span!("authenticate"))

@@ -29,7 +29,9 @@ impl From<StorageError> for ApiError {
             | StorageError::NoCredentials(_)
             | StorageError::NotExecuted(_)
             | StorageError::ConnectionLost(_) => ErrorKind::DatabaseUnavailable,
-            StorageError::Busy(_) => ErrorKind::Overloaded { retry_after: RETRY_SOON },
+            StorageError::Busy(_) | StorageError::CallerBusy => {
+                ErrorKind::Overloaded { retry_after: RETRY_SOON }
+            }
             StorageError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             StorageError::Constraint(_)
             | StorageError::Inconsistent { .. }

@@ -81,7 +81,8 @@ pub(in crate::http) async fn ask(
         }
     };
     let (client_info, language) = (client_info(&request), frame.tag());
-    let asked = state.service.run(|mails: Arc<PasswordMails>| async move {
+    let client = client_info.fairness_key();
+    let asked = state.service.run(client, |mails: Arc<PasswordMails>| async move {
         mails.request_by_name(&client_info, &name, language).await
     });
     match asked.await? {

@@ -116,7 +116,8 @@ pub(in crate::http) async fn show(
     require_sessions(&state)?;
     let next = next_of_query(&request);
     if let Ok(Some(cookie)) = single_cookie(&secret_headers(&request), SESSION_COOKIE) {
-        let shown = state.service.run(|sessions: Arc<Sessions>| async move {
+        let client = client_info(&request).fairness_key();
+        let shown = state.service.run(client, |sessions: Arc<Sessions>| async move {
             sessions.show(&cookie, clock::now()).await
         });
         if let Some((principal, xsrf)) = shown.await?? {
@@ -292,7 +293,8 @@ async fn start(
         former: single_cookie(&secret_headers(request), SESSION_COOKIE)?,
         client_info: client_info(request),
     };
-    let started = state.service.run(|sessions: Arc<Sessions>| async move {
+    let client = sign_in.client_info.fairness_key();
+    let started = state.service.run(client, |sessions: Arc<Sessions>| async move {
         sessions.sign_in(sign_in, clock::now()).await
     });
     started.await?.map_err(not_signed_in)

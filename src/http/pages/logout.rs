@@ -69,7 +69,7 @@ pub(in crate::http) async fn sign_out(
         let client_info = client_info(&request);
         let ended = state
             .service
-            .run(|sessions: Arc<Sessions>| async move {
+            .run(client_info.fairness_key(), |sessions: Arc<Sessions>| async move {
                 sessions.sign_out(&cookie, &xsrf, &client_info, clock::now()).await
             })
             .await??;

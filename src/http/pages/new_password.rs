@@ -113,7 +113,7 @@ pub(in crate::http) async fn show(
     let asked = token.clone();
     let is_valid = state
         .service
-        .run(|links: Arc<PasswordLinks>| async move {
+        .run(client_info(&request).fairness_key(), |links: Arc<PasswordLinks>| async move {
             match asked {
                 Some(token) => links.is_valid(&token, clock::now()).await,
                 None => Ok(false),
@@ -167,7 +167,7 @@ async fn use_link(
     let client_info = client_info(request);
     let used = state
         .service
-        .run(|links: Arc<PasswordLinks>| async move {
+        .run(client_info.fairness_key(), |links: Arc<PasswordLinks>| async move {
             links.set_password(&token, password, &client_info, clock::now()).await
         })
         .await?;

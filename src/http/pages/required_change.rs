@@ -139,8 +139,9 @@ async fn save(
         former: single_cookie(&secret_headers(request), SESSION_COOKIE)?,
         client_info: client_info(request),
     };
+    let client = sign_in.client_info.fairness_key();
     let change = RequiredChange { sign_in, new_password };
-    let changed = state.service.run(|sessions: Arc<Sessions>| async move {
+    let changed = state.service.run(client, |sessions: Arc<Sessions>| async move {
         sessions.change_and_sign_in(change, clock::now()).await
     });
     changed.await?.map_err(|error| match error {

@@ -129,9 +129,10 @@ async fn log_in(
         client_info: client_info(request),
         work: Work::Light,
     };
-    let login = state
-        .service
-        .run(|logins: Arc<TicketLogins>| async move { logins.log_in(attempt, clock::now()).await });
+    let client = attempt.client_info.fairness_key();
+    let login = state.service.run(client, |logins: Arc<TicketLogins>| async move {
+        logins.log_in(attempt, clock::now()).await
+    });
     let error = match login.await? {
         Ok(login) => {
             span.record("principal.id", login.principal.user_id().as_i32());

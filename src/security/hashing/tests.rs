@@ -39,7 +39,7 @@ fn row() -> StoredCredential {
 #[tokio::test]
 async fn a_cached_result_is_valid_for_its_row_only() {
     let (engine, right, wrong) = (engine(), value("right"), value("wrong"));
-    let hash = StoredHash::Own(engine.hash(FairnessKey::Command, &right).await.unwrap());
+    let hash = StoredHash::Own(engine.hash(FairnessKey::Service, &right).await.unwrap());
     let base = row();
     let same_secret = [
         StoredCredential { sealed_hash: b"sealed again".to_vec(), ..row() },
@@ -61,7 +61,7 @@ async fn a_cached_result_is_valid_for_its_row_only() {
         [(&right, VerificationOutcome::Verified), (&wrong, VerificationOutcome::Wrong)]
     {
         let request = request(&base, value);
-        assert_eq!(engine.verify(FairnessKey::Command, &request).await.unwrap(), outcome);
+        assert_eq!(engine.verify(FairnessKey::Service, &request).await.unwrap(), outcome);
     }
     assert_eq!(engine.cached_result(&request(&base, &right)), Some(true));
     assert_eq!(engine.cached_result(&request(&base, &wrong)), Some(false));
@@ -79,10 +79,10 @@ async fn a_cached_result_is_valid_for_its_row_only() {
 async fn a_value_also_matches_a_hash_of_its_decomposed_form() {
     let engine = engine();
     let decomposed = "ri\u{308}ght".as_bytes();
-    let hash = engine.0.hash(FairnessKey::Command, decomposed).await.unwrap();
+    let hash = engine.0.hash(FairnessKey::Service, decomposed).await.unwrap();
     let hash = StoredHash::Own(hash);
     let composed = value("r\u{ef}ght");
-    assert!(engine.verify_hash(FairnessKey::Command, &composed, Some(&hash)).await.unwrap());
+    assert!(engine.verify_hash(FairnessKey::Service, &composed, Some(&hash)).await.unwrap());
 }
 
 #[test]

@@ -177,7 +177,8 @@ impl Credentials {
         save: Save<'_>,
         head: &UserHead,
     ) -> Result<(WriteOutcome, CredentialWrite), SaveCredentialError> {
-        let mut connection = self.database.connection().await?;
+        let caller = save.context.actor.fairness_key();
+        let mut connection = self.database.connection_of(caller).await?;
         let removed_types = self.writer.removed_types(&mut connection, save).await?;
         let write = self.writer.prepare(save, head, &removed_types)?;
         let statements = self.database.statements();
@@ -193,7 +194,8 @@ impl Credentials {
         save: Save<'_>,
         replaces: Option<i64>,
     ) -> Result<(), SaveCredentialError> {
-        let mut connection = self.database.connection().await?;
+        let caller = save.context.actor.fairness_key();
+        let mut connection = self.database.connection_of(caller).await?;
         let mut transaction = connection.begin().await?;
         if let Some(version) = replaces {
             lock_for_change(&mut transaction, save.context, save.user_id).await?;
@@ -235,7 +237,7 @@ impl Credentials {
             credentials::find_by_type(&mut connection, user_id, credential_type.as_str()).await?
         };
         let hash = row.map(|row| unseal_hash(&self.keyring.current(), &row)).transpose()?.flatten();
-        Ok(self.hashing.verify_hash(FairnessKey::Command, value, hash.as_ref()).await?)
+        Ok(self.hashing.verify_hash(FairnessKey::Service, value, hash.as_ref()).await?)
     }
 }
 

@@ -113,7 +113,7 @@ impl PasswordLinks {
         let context =
             ChangeContext { actor: Actor::PasswordLink(user_id), client_info, reason: None, now };
         let hashed = self.hash(context, user_id, &digests, password).await?;
-        let mut connection = self.database.connection().await?;
+        let mut connection = self.database.connection_of(context.actor.fairness_key()).await?;
         let mut transaction = connection.begin().await?;
         // The lock orders this use before or after another one, and before or after a change of the
         // password or the address.

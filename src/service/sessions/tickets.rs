@@ -124,7 +124,7 @@ impl Tickets {
         let created_at = context.now;
         let ticket =
             Ticket { digest, session_epoch, auth_time, expires_at, last_used_at: created_at };
-        let mut connection = self.logins.connection().await?;
+        let mut connection = self.logins.connection_of(context.actor.fairness_key()).await?;
         let mut transaction = connection.begin().await?;
         let head = users::lock(&mut transaction, user_id).await?;
         let head = head.ok_or(TicketError::UnknownUser)?;
@@ -261,7 +261,7 @@ impl Tickets {
         digests: &[Vec<u8>],
         coverage: Coverage,
     ) -> Result<bool, ChangeUserError> {
-        let mut connection = self.database.connection().await?;
+        let mut connection = self.database.connection_of(context.actor.fairness_key()).await?;
         let mut transaction = connection.begin().await?;
         let mut user = match lock_user(&mut transaction, context, user_id).await {
             Err(ChangeUserError::UnknownUser) => return Ok(false),

@@ -105,7 +105,8 @@ async fn serve_applies_migrations_if_configured(pool: PgPool) {
 async fn accepted_requests_finish_before_the_exit(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").assert_success();
-    let server = serve_with(&app, &[]).unwrap();
+    // One caller uses half of the connections.
+    let server = serve_with(&app, &[("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "20")]).unwrap();
     let url = format!("{}{SAVE}", server.ready);
     // All saves wait for the locked row, so all have been accepted.
     let mut held = app.pool.begin().await.unwrap();
