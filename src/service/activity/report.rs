@@ -204,8 +204,8 @@ impl Activity {
 
     /// The activity of all instances.
     async fn stored(&self, now: OffsetDateTime) -> Result<RecentActivity, StorageError> {
-        let mut stored = self.stored.lock().await;
-        if let Some((read, recent)) = stored.as_ref()
+        // Not locked during the read: one caller's wait for a connection keeps no other waiting.
+        if let Some((read, recent)) = self.stored.lock().await.as_ref()
             && read.elapsed() < REUSE
         {
             return Ok(recent.clone());
@@ -221,7 +221,7 @@ impl Activity {
             now
         ))?;
         let recent = RecentActivity { day: quarters(&listed), hour: minutes(listed, first_minute) };
-        *stored = Some((read, recent.clone()));
+        *self.stored.lock().await = Some((read, recent.clone()));
         Ok(recent)
     }
 }
