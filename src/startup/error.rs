@@ -105,6 +105,9 @@ pub enum StartError {
     /// Creating the HTTP client for key sets failed.
     #[error("cannot initialize TLS for the key sets of issuers")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A background task, such as the delivery of mails, ended.
+    #[error("a background task failed")]
+    BackgroundTask(#[source] io::Error),
     /// The web server did not start or failed.
     #[error("the web server failed")]
     Server(#[source] io::Error),

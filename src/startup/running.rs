@@ -1,6 +1,10 @@
 //! The application while it serves, and its shutdown.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::task::JoinSet;
 
@@ -13,6 +17,7 @@ use crate::{
         audit::{anchors::Anchors, stream::delivery::AuditStream},
     },
     storage::Database,
+    telemetry::task_failed,
 };
 
 /// The timeout of each of the final steps: releasing the audit sinks, logging anchors, and closing
@@ -35,21 +40,44 @@ impl RunningApplication {
     /// closes, and accepted requests finish.
     ///
     /// # Errors
-    /// When the web server fails.
+    /// When a web server or a background task fails. The last anchors are logged all the same.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { mut api, operations, mut tasks, readiness, grace, remains } = self;
-        api.run_until(stop).await?;
+        let Self { mut api, mut operations, mut tasks, readiness, grace, remains } = self;
+        let served = tokio::select! {
+            served = api.run_until(stop) => served,
+            failure = failure_of(operations.as_mut()) => failure,
+            failure = first_failure(&mut tasks) => Err(failure),
+        };
         systemd::notify_stopping();
         readiness.stop();
         tokio::time::sleep(grace).await;
-        api.stop().await?;
+        let mut stopped = served.and(api.stop().await);
         if let Some(operations) = operations {
-            operations.stop().await?;
+            stopped = stopped.and(operations.stop().await);
         }
         tasks.shutdown().await;
         remains.close().await;
-        Ok(())
+        stopped
     }
+}
+
+/// Waits until the server of the operations listener fails, if there is one.
+async fn failure_of(operations: Option<&mut RunningServer>) -> Result<(), StartError> {
+    match operations {
+        Some(operations) => operations.run_until(pending()).await,
+        None => pending().await,
+    }
+}
+
+/// Waits until a background task panics. Without it, the service would only seem to be complete:
+/// a supervisor starts it again.
+async fn first_failure(tasks: &mut JoinSet<()>) -> StartError {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            return StartError::BackgroundTask(task_failed(error));
+        }
+    }
+    pending().await
 }
 
 /// What outlives the servers and the tasks: the last events are written and delivered.
@@ -124,4 +152,20 @@ pub(super) fn spawn_background_tasks(
         tasks.spawn(async move { anchors.run(anchor_period).await });
     }
     tasks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_background_task_that_panics_ends_the_application() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async {});
+        tasks.spawn(pending());
+        assert!(futures_util::poll!(Box::pin(first_failure(&mut tasks))).is_pending());
+        tasks.spawn(async { panic!("a defect") });
+        let failure = first_failure(&mut tasks).await;
+        assert!(matches!(failure, StartError::BackgroundTask(_)), "{failure}");
+    }
 }

@@ -45,6 +45,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct RunningServer {
     handle: ServerHandle,
     server: JoinHandle<io::Result<()>>,
+    has_ended: bool,
 }
 
 impl RunningServer {
@@ -56,6 +57,7 @@ impl RunningServer {
         tokio::select! {
             () = stop => Ok(()),
             ended = &mut self.server => {
+                self.has_ended = true;
                 Err(ended_early(ended.map_err(task_failed).and_then(|ended| ended)))
             }
         }
@@ -63,6 +65,9 @@ impl RunningServer {
 
     /// Closes the listener, finishes accepted requests and stops.
     pub(super) async fn stop(self) -> Result<(), StartError> {
+        if self.has_ended {
+            return Ok(());
+        }
         self.handle.stop(true).await;
         self.server.await.map_err(task_failed).and_then(|ended| ended).map_err(StartError::Server)
     }
@@ -143,7 +148,7 @@ where
     if let Some(ended) = (&mut server).now_or_never() {
         return Err(ended_early(ended));
     }
-    Ok(RunningServer { handle, server: tokio::spawn(server) })
+    Ok(RunningServer { handle, server: tokio::spawn(server), has_ended: false })
 }
 
 /// Serves HTTP/1.1 on streams of any kind.
