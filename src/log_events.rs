@@ -34,6 +34,9 @@ pub(crate) use {alarm, anchor};
 /// The alarms of this process; see [`alarm!`].
 pub(crate) static ALARMS: AlarmCounter = AlarmCounter::new();
 
+/// The lines of the log of this process that could not be written, for example because the disk is full.
+pub(crate) static LOST_LINES: AlarmCounter = AlarmCounter::new();
+
 /// Counts alarms. The time of the last one tells an alert also of those before the first scrape,
 /// which the increase of a counter does not contain.
 #[derive(Debug)]

@@ -110,10 +110,8 @@ impl Remains {
         if tokio::time::timeout(CLOSE_TIMEOUT, self.audit_stream.release()).await.is_err() {
             tracing::warn!("timed out releasing the audit sinks");
         }
-        if let Some(anchors) = self.anchors
-            && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
-        {
-            tracing::warn!("timed out logging the last audit anchors");
+        if let Some(anchors) = self.anchors {
+            anchors.log_rest(CLOSE_TIMEOUT).await;
         }
         self.recorder.record_rest().await;
         self.hashing.close();

@@ -1,11 +1,6 @@
 //! Turns events into log records with the names of the log, and writes them as JSON lines.
 
-use std::{
-    borrow::Cow,
-    error::Error,
-    fmt::Debug,
-    io::{self, Write},
-};
+use std::{borrow::Cow, error::Error, fmt::Debug, io::Write};
 
 use opentelemetry::trace::SpanContext;
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -25,6 +20,7 @@ use tracing_subscriber::{
 use super::{
     error_chain::error_chain,
     log_fields::{ECS_VERSION, FieldType, find, label},
+    log_output::LogOutput,
 };
 use crate::{clock, trace_context::nearest};
 
@@ -224,7 +220,7 @@ impl RecordSink for JsonLines {
         // Strings and numbers can always be written as JSON.
         let Ok(mut line) = serde_json::to_vec(record) else { return };
         line.push(b'\n');
-        // If stderr cannot be written, there is no other place to report it.
-        let _ = io::stderr().lock().write_all(&line);
+        // A failure is counted.
+        let _ = LogOutput.write_all(&line);
     }
 }

@@ -4,6 +4,7 @@
 mod error_chain;
 pub(crate) mod export;
 pub(crate) mod log_fields;
+mod log_output;
 mod log_records;
 mod selected;
 mod traces;
@@ -29,6 +30,7 @@ use tracing_subscriber::{
 pub(crate) use self::error_chain::error_chain;
 use self::{
     export::{CollectorError, Export, ExportOptions, LogExport, Queues},
+    log_output::LogOutput,
     log_records::{JsonLines, LogRecords},
     selected::{Selected, SharedFilter},
     traces::Traces,
@@ -84,7 +86,7 @@ pub(crate) fn start(
         logs = Some(LogExport::new(of_logs));
     }
     if is_text {
-        let layer = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
+        let layer = fmt::layer().with_ansi(is_terminal).with_writer(|| LogOutput);
         let part = running.part(log_filter::without_anchors, &filter);
         layers.push(Selected { layer, filter: part }.boxed());
         // `audit verify --anchors` parses anchors from JSON.

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::changed_chains::ChangedChains;
 use crate::{
     clock,
-    log_events::anchor,
+    log_events::{LOST_LINES, anchor},
     security::{anchor::Anchor, keyring_handle::KeyringHandle},
     storage::{Database, StorageError, chain_heads},
 };
@@ -30,6 +30,15 @@ pub(crate) struct Anchors {
     changed_chains: Arc<ChangedChains>,
     /// When this instance last logged anchors.
     logged_at: Mutex<Option<OffsetDateTime>>,
+}
+
+/// Anchors were not logged.
+#[derive(Debug, thiserror::Error)]
+enum AnchorError {
+    #[error("the log cannot be written")]
+    Unwritten,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// The anchors of this instance.
@@ -66,36 +75,44 @@ impl Anchors {
         let mut period = tokio::time::interval(period);
         loop {
             period.tick().await;
-            self.log_due().await;
+            if let Err(error) = self.log_due().await {
+                tracing::warn!(%error, "failed to log anchors; retrying later");
+            }
             self.changed_chains.make_due();
         }
     }
 
-    /// Logs the anchors of all remaining changed chains. Called at shutdown, after the last change.
-    pub(crate) async fn log_rest(&self) {
+    /// Logs the anchors of all remaining changed chains within a time limit. Called at shutdown, after
+    /// the last change.
+    pub(crate) async fn log_rest(&self, limit: Duration) {
         self.changed_chains.make_due();
-        self.log_due().await;
-    }
-
-    async fn log_due(&self) {
-        loop {
-            let user_ids = self.changed_chains.take(BATCH);
-            if user_ids.is_empty() {
-                return;
+        let logged = tokio::time::timeout(limit, self.log_due()).await;
+        let chains = self.changed_chains.count();
+        match logged {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, chains, "failed to log the last anchors; run `audit anchor`");
             }
-            if let Err(error) = self.log(&user_ids).await {
-                self.changed_chains.put_back(&user_ids);
-                tracing::warn!(%error, "failed to log anchors; retrying later");
-                return;
+            Err(_) => {
+                tracing::warn!(chains, "timed out logging the last anchors; run `audit anchor`");
             }
         }
     }
 
-    async fn log(&self, user_ids: &[i32]) -> Result<(), StorageError> {
+    async fn log_due(&self) -> Result<(), AnchorError> {
+        while let Some(taken) = self.changed_chains.take(BATCH) {
+            self.log(&taken.user_ids).await?;
+            taken.complete();
+        }
+        Ok(())
+    }
+
+    async fn log(&self, user_ids: &[i32]) -> Result<(), AnchorError> {
         let mut connection = self.database.connection().await?;
         let heads = chain_heads::find(&mut connection, user_ids).await?;
         connection.release();
         let keyring = self.keyring.current();
+        let lost = LOST_LINES.count();
         for head in &heads {
             let anchor = Anchor::of(&keyring, head);
             anchor!(
@@ -105,6 +122,9 @@ impl Anchors {
                 key.id = anchor.key_id,
                 anchor.signature = HEXLOWER.encode(&anchor.signature),
             );
+        }
+        if LOST_LINES.count() > lost {
+            return Err(AnchorError::Unwritten);
         }
         *self.logged_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::now());
         Ok(())

@@ -53,27 +53,68 @@ impl ChangedChains {
         changed.due_since = changed.due_since.or(since);
     }
 
-    /// Takes up to `limit` users whose changes are due. An empty result means that every one that was
-    /// taken before has its anchor.
-    pub(super) fn take(&self, limit: usize) -> Vec<i32> {
+    /// Takes up to `limit` users whose changes are due. `None`: every one that was taken before has its
+    /// anchor.
+    pub(super) fn take(&self, limit: usize) -> Option<Taken<'_>> {
         let mut changed = self.lock();
-        let taken: Vec<_> = changed.due.iter().copied().take(limit).collect();
-        for user_id in &taken {
+        let user_ids: Vec<_> = changed.due.iter().copied().take(limit).collect();
+        for user_id in &user_ids {
             changed.due.remove(user_id);
         }
-        if taken.is_empty() {
+        if user_ids.is_empty() {
             changed.due_since = None;
+            return None;
         }
-        taken
-    }
-
-    /// Puts back users whose anchors could not be logged.
-    pub(super) fn put_back(&self, user_ids: &[i32]) {
-        self.lock().due.extend(user_ids);
+        Some(Taken { chains: self, user_ids })
     }
 
     fn lock(&self) -> MutexGuard<'_, Changed> {
         // A panic of another holder leaves the sets consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Users whose anchors are about to be logged. Dropping it puts them back.
+pub(super) struct Taken<'a> {
+    chains: &'a ChangedChains,
+    pub(super) user_ids: Vec<i32>,
+}
+
+impl Taken<'_> {
+    /// Records that the anchors were logged.
+    pub(super) fn complete(mut self) {
+        self.user_ids.clear();
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.chains.lock().due.extend(&self.user_ids);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(user_ids: &[i32]) -> ChangedChains {
+        let chains = ChangedChains::default();
+        for user_id in user_ids {
+            chains.push(UserId::try_from(*user_id).unwrap());
+        }
+        chains.make_due();
+        chains
+    }
+
+    #[test]
+    fn users_are_put_back_unless_their_anchors_were_logged() {
+        let chains = changed(&[1, 2, 3]);
+        drop(chains.take(2).unwrap());
+        assert_eq!(chains.count(), 3);
+        chains.take(2).unwrap().complete();
+        assert_eq!((chains.count(), chains.take(2).unwrap().user_ids.clone()), (1, vec![3]));
+        chains.take(2).unwrap().complete();
+        assert!(chains.take(2).is_none());
+        assert_eq!(chains.age(), Duration::ZERO);
     }
 }

@@ -19,7 +19,7 @@ use super::{maintenance::Maintenance, reload_metrics::ReloadMetrics};
 use crate::{
     domain::stored_credential::HashScheme,
     export_metrics,
-    log_events::ALARMS,
+    log_events::{ALARMS, LOST_LINES},
     migration_hook::HookMetrics,
     security::hashing::HashingEngine,
     service::{
@@ -116,13 +116,15 @@ pub(crate) fn encode_metrics(
 /// The version of this binary.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Alarms in the log, and rows that could not be unsealed.
+/// Alarms in the log, lines that it lacks, and rows that could not be unsealed.
 fn register_alarms(registry: &mut Registry) {
     let help = "Alarms in the log: somebody must look";
     registry.register("alarms", help, ConstCounter::new(ALARMS.count()));
     let help = "Time of the last alarm; 0 without one";
     let last_at = ConstGauge::new(ALARMS.last_at());
     registry.register_with_unit("last_alarm_timestamp", help, Unit::Seconds, last_at);
+    let help = "Lines of the log that could not be written";
+    registry.register("log_lines_lost", help, ConstCounter::new(LOST_LINES.count()));
     let failures = Family::<ReasonLabels, Counter>::default();
     let last_failures = Family::<ReasonLabels, Gauge>::default();
     for reason in UnsealFailure::ALL {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    process::Command,
     time::{Duration, SystemTime},
 };
 
@@ -9,7 +10,9 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{damage_row, labels_of, number};
-use crate::support::{ADMINISTRATOR, PLAIN, PRINCIPAL, PrivateServer, TestApp};
+use crate::support::{
+    ADMINISTRATOR, Instance, PLAIN, PRINCIPAL, PrivateServer, TestApp, free_address, keeper,
+};
 
 fn seconds_since_1970() -> f64 {
     SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64()
@@ -107,6 +110,30 @@ async fn a_change_waits_for_its_anchor(pool: PgPool) {
     app.wait_for_metric("keeper_audit_oldest_waiting_seconds", 0.0).await;
     let logged = app.metric("keeper_audit_last_anchor_timestamp_seconds").await;
     assert!((seconds_since_1970() - logged).abs() < 60.0, "{logged}");
+}
+
+#[sqlx::test]
+async fn a_change_waits_for_its_anchor_while_the_log_cannot_be_written(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").assert_success();
+    let operations = free_address();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"exec "$0" serve 2>/dev/full"#])
+        .arg(keeper(&[]).get_program())
+        .envs(app.variables())
+        .env("KEEPER__OPERATIONS__LISTEN", &operations)
+        .env("KEEPER__AUDIT__ANCHOR_SECONDS", "1");
+    let instance = Instance::attach(command, &operations);
+    instance.save(&app.administrator(), PLAIN.0, "another password").await.assert_saved();
+    // The anchor, and the warning that it is missing.
+    let lost = instance.metric("keeper_log_lines_lost_total").await.unwrap();
+    instance.wait_for_more("keeper_log_lines_lost_total", lost + 1.0).await;
+    for (name, expected) in
+        [("keeper_audit_chains_waiting", 1.0), ("keeper_audit_last_anchor_timestamp_seconds", 0.0)]
+    {
+        assert_eq!(instance.metric(name).await, Some(expected), "{name}");
+    }
 }
 
 #[sqlx::test]
