@@ -1,12 +1,15 @@
 //! More undelivered events than the bound.
 
-use std::fs;
+use std::{fs, time::Duration};
 
+use rustix::process::Signal;
 use serde_json::json;
 use sqlx::PgPool;
 
 use super::{Archive, wait_for_all};
-use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, password_of};
+use crate::support::{
+    ADMINISTRATOR, Answer, Credentials, Instance, PLAIN, PRINCIPAL, TestApp, password_of,
+};
 
 const FULL: &str = "keeper_audit_stream_full";
 
@@ -48,6 +51,21 @@ async fn changes_are_refused_beyond_the_bound_if_set_so(pool: PgPool) {
     app.wait_for_metric(FULL, 0.0).await;
     save(&app, 4).await.assert_saved();
     wait_for_all(&app, || archive.events()).await;
+}
+
+#[sqlx::test]
+async fn a_bound_that_cannot_be_checked_is_logged_once(pool: PgPool) {
+    let archive = Archive::new();
+    let app = TestApp::spawn_with(pool, &[], &archive.settings_with("", "")).await;
+    let Instance { server, .. } = Instance::start(&app, &[]);
+    let rename = "ALTER TABLE audit_sinks RENAME TO gone";
+    sqlx::query(rename).execute(&app.pool).await.unwrap();
+    // It is checked every second.
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    server.signal(Signal::TERM);
+    let (_, log) = server.wait();
+    let warning = "cannot read how far the audit sinks are";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
 }
 
 #[sqlx::test]

@@ -62,15 +62,24 @@ impl AuditStream {
 
     async fn watch(&self) {
         let mut looks = tokio::time::interval(LOOK);
-        let mut has_alarmed = false;
+        let (mut has_alarmed, mut has_warned) = (false, false);
         loop {
             looks.tick().await;
             let looked = async {
                 self.look(clock::now()).await?;
                 self.check_positions(&mut has_alarmed).await
             };
-            if let Err(error) = looked.await {
-                tracing::debug!(%error, "cannot read how far the audit sinks are; trying again");
+            match looked.await {
+                Ok(()) => has_warned = false,
+                Err(error) if !has_warned => {
+                    has_warned = true;
+                    tracing::warn!(
+                        %error,
+                        "cannot read how far the audit sinks are; until then, \
+                         audit.maximum_undelivered does not count new events"
+                    );
+                }
+                Err(_) => {}
             }
         }
     }
