@@ -262,6 +262,11 @@ impl UserTransactions {
         self.metrics.record_event(kind);
     }
 
+    /// Notes credentials that a batch saves, for the metrics.
+    pub(super) fn note_saves(&self, credentials: usize) {
+        self.metrics.record_saves(credentials);
+    }
+
     /// Appends the audit event of a change that this transaction makes. When the change revokes
     /// everything issued to the actor, the ticket of the request stays valid.
     ///

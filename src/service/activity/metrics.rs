@@ -91,9 +91,9 @@ pub(super) struct ActivityCounts {
 }
 
 impl ActivityMetrics {
-    /// Counts a credential that was saved.
-    pub(in crate::service) fn record_save(&self) {
-        self.saves.inc();
+    /// Counts credentials that were saved.
+    pub(in crate::service) fn record_saves(&self, credentials: usize) {
+        self.saves.inc_by(u64::try_from(credentials).unwrap_or(u64::MAX));
     }
 
     /// Counts a password that authenticated its user.
@@ -151,7 +151,11 @@ impl ActivityMetrics {
     /// Registers all metrics.
     pub(crate) fn register(&self, registry: &mut Registry) {
         for (name, help, counter) in [
-            ("credential_saves", "Credentials that were saved", &self.saves),
+            (
+                "credential_saves",
+                "Credentials that were saved, also if the change was rolled back",
+                &self.saves,
+            ),
             ("logins", "Passwords that authenticated their user", &self.logins),
             (
                 "failed_attempts",

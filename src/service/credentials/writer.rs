@@ -137,7 +137,7 @@ impl CredentialWriter {
     ) -> Result<(), SaveCredentialError> {
         match outcome {
             WriteOutcome::Saved => {
-                self.metrics.record_save();
+                self.metrics.record_saves(1);
                 self.metrics.record_event(write.event.kind);
                 for _ in &write.removals {
                     self.metrics.record_event(AuditKind::CredentialDeleted);

@@ -251,7 +251,7 @@ impl BulkImport {
         Ok(ids)
     }
 
-    /// Notes the events of a user who was copied.
+    /// Notes the events and the credentials of a user who was copied.
     fn note_events(&self, user_id: UserId, ready: &Ready) {
         let Ready { user, hashed, .. } = ready;
         let changes = changes_of_new_user(user).map(|change| change.kind);
@@ -259,6 +259,7 @@ impl BulkImport {
         for kind in [AuditKind::UserAdded].into_iter().chain(changes).chain(saves) {
             self.writer.transactions.note_event(user_id, kind);
         }
+        self.writer.transactions.note_saves(hashed.len());
     }
 
     /// Adds the rows of one user, with their chain from its start.

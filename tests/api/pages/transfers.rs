@@ -1,5 +1,7 @@
 //! Imports and exports of all users in the browser.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -213,6 +215,25 @@ async fn csv_is_recognized_by_its_header(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn the_credentials_of_a_batch_are_counted(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    // With a hash, there is nothing to compute, and all lines are written at once.
+    let hash = "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
+    let line = |number| json!({"login_name": format!("counted-{number}"), "credentials": [{"hash": hash}]});
+    let counts = async || {
+        let events = r#"keeper_audit_events_total{kind="credential_saved"}"#;
+        [app.metric("keeper_credential_saves_total").await, app.metric(events).await]
+    };
+    let before = counts().await;
+    let sent = send(&mut browser, "import", lines(100, |number| line(number).to_string())).await;
+    wait_for_end(&mut browser, &sent).await;
+    assert_eq!(users_named(&app, "counted-%").await, 100);
+    let expected = before.map(|count| (count + 100.0).to_string());
+    assert_eq!(counts().await.map(|count| count.to_string()), expected);
+}
+
+#[sqlx::test]
 async fn the_metrics_have_the_progress_of_the_import_that_runs(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::signed_in(&app, "anna").await;
@@ -385,6 +406,35 @@ async fn one_import_runs_at_a_time_and_can_be_canceled_and_repeated(pool: PgPool
     assert_eq!((found.len(), changed), (count, done));
     assert_eq!(users_named(&app, "second").await, 0);
     app.assert_intact_chains().await;
+}
+
+#[sqlx::test]
+async fn a_canceled_import_whose_last_lines_failed_says_so(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let mut held = app.pool.begin().await.unwrap();
+    let hold = "SELECT FROM users WHERE user_id = 278 FOR UPDATE";
+    sqlx::query(hold).execute(&mut *held).await.unwrap();
+    // The other lines take long, so that the import can be canceled before the end of its file.
+    let line = "{\"login_name\":\"paul\",\"display_name\":\"Paul the First\"}\n";
+    let file = format!("{line}{}", lines_with_passwords(2000));
+    let sent = send(&mut browser, "import", file).await;
+    app.wait_for_blocked_sessions(1).await;
+    let path = format!("{}/cancel", sent.header("location"));
+    let page = browser.follow(&sent).await;
+    browser.submit(&page, &path, &[]).await.assert_status(303);
+    // Until then the lines that have begun are complete, except the one that waits.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let page = wait_for("the end of the import", async || {
+        sqlx::query_scalar::<_, i64>(end).fetch_one(&app.pool).await.unwrap();
+        let page = browser.follow(&sent).await;
+        Some(page).filter(|page| !is_in_progress(page))
+    })
+    .await;
+    assert!(page.body.contains("The last lines may have been imported"), "{page:?}");
+    held.rollback().await.unwrap();
 }
 
 #[sqlx::test]

@@ -119,9 +119,16 @@ impl<Q: Requester> ImportRun<Q> {
         stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
         report: &mut R,
     ) -> Result<bool, R::Error> {
-        let ended = self.process_all(entries, stop, report).await;
-        while !matches!(self.wait_for_next(report).await, Ok(false)) {}
-        ended
+        let mut ended = self.process_all(entries, stop, report).await;
+        loop {
+            match self.wait_for_next(report).await {
+                Ok(false) => return ended,
+                // A stop must not hide that the outcome of some lines is unknown.
+                Err(failure) if ended.is_ok() => ended = Err(failure),
+                // Only the first failure counts.
+                Ok(true) | Err(_) => {}
+            }
+        }
     }
 
     /// Number of entries before the first one without a result.
