@@ -64,7 +64,12 @@ impl ServiceHandle {
         let use_case = working_for(caller, use_case(Arc::clone(C::of(&self.services))));
         let use_case = self.keyring.run_use_case(use_case);
         let limited = tokio::time::timeout(self.limit, in_change_of_task(use_case));
-        drop(self.runtime.spawn(limited.in_current_span()));
+        let ended = async {
+            if limited.await.is_err() {
+                tracing::error!("a use case timed out and was canceled");
+            }
+        };
+        drop(self.runtime.spawn(ended.in_current_span()));
     }
 
     /// Starts a use case and waits for its end. It uses one keyring from start to end. When the

@@ -107,3 +107,29 @@ async fn an_export_that_the_client_ends_says_how_many_users_were_sent(pool: PgPo
     let users = users_of(&reason);
     assert!(users >= lines && users < 60_000, "{lines} {reason}");
 }
+
+#[sqlx::test]
+async fn a_complete_export_has_its_end_although_the_client_leaves(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    add_rows(&app.pool, USERS).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let (mut response, first) = begin(&mut browser).await;
+    // The event of the end is one of the administrator, whose right can still be read.
+    let mut held = app.pool.begin().await.unwrap();
+    let hold = "SELECT 1 FROM users WHERE user_id = 1 FOR SHARE";
+    sqlx::query(hold).execute(&mut *held).await.unwrap();
+    let users: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&app.pool).await.unwrap();
+    let (users, mut lines) = (usize::try_from(users).unwrap(), lines_of(&first));
+    while lines < users {
+        lines += lines_of(&response.chunk().await.unwrap().unwrap());
+    }
+    app.wait_for_blocked_sessions(1).await;
+    let connections = app.metric("keeper_http_connections").await;
+    drop(response);
+    app.wait_for_metric("keeper_http_connections", connections - 1.0).await;
+    held.rollback().await.unwrap();
+    let reason = end(&app).await;
+    assert!(reason.ends_with("; it is complete"), "{reason}");
+    assert_eq!(users_of(&reason), users);
+}

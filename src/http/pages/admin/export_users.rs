@@ -1,7 +1,7 @@
 //! `/admin/export`: exports all users as JSON lines without secrets, as the command `export` prints
 //! them. The response is sent page by page, so that its memory is limited.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -11,12 +11,13 @@ use actix_web::{
 use futures_util::stream;
 use secrecy::SecretString;
 use serde::Deserialize;
+use tokio::sync::oneshot;
 
 use super::{form_page::FormPage, proof, rights::require_administrator};
 use crate::{
     domain::user::UserId,
     http::{
-        error::ApiError,
+        error::{ApiError, ErrorKind},
         pages::{forms::Form, frame::PageFrame, html, page_form::PageForm},
         request_context::RequestContext,
         transport::{InProgress, produce_body},
@@ -82,16 +83,16 @@ pub(in crate::http) async fn download(
         let form = proof::with_error(form(&frame, &typed.reason), &frame, &kind);
         return page(frame, form, response);
     }
-    // The first page is read before the head of the response is sent, so that it has its errors.
-    let first = read(&context, None).await?;
-    let sent = Sent {
+    let mut sent = Sent {
         context,
-        first: Some(first),
+        first: None,
         after: None,
         users: 0,
         is_ended: false,
         _in_progress: produce_body(&request),
     };
+    // The first page is read before the head of the response is sent, so that it has its errors.
+    sent.first = Some(sent.read().await?);
     Ok(HttpResponse::Ok()
         .content_type("application/jsonl")
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"users.jsonl\""))
@@ -114,54 +115,63 @@ struct Sent {
 }
 
 impl Sent {
-    /// Records how the export ended.
-    async fn end(&mut self, end: ExportEnd) -> Result<(), ApiError> {
+    /// Reads the next page, with a time limit of its own, if the caller still may.
+    async fn read(&mut self) -> Result<Vec<UserWithCredentials>, ApiError> {
+        let after = self.after;
+        let listed = self.context.clone().read(move |export: Arc<Export>, caller| async move {
+            export.list_for(caller.change_context(), after).await
+        });
+        let read = listed.await;
+        if let Err(error) = &read {
+            let status = error.kind.row().status;
+            let is_right_lost = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+            let end = if is_right_lost { ExportEnd::RightLost } else { ExportEnd::Failed };
+            // Its failure is logged, and the answer is the error of the read.
+            drop(self.record_end(end).await);
+        }
+        read
+    }
+
+    /// Records how the export ended, also when the client leaves in the meantime.
+    fn record_end(
+        &mut self,
+        end: ExportEnd,
+    ) -> impl Future<Output = Result<(), ErrorKind>> + use<> {
         self.is_ended = true;
         let users = self.users;
-        let recorded = self.context.clone().run(move |export: Arc<Export>, caller| async move {
-            export.record_end(caller.change_context(), end, users).await
+        let (sender, recorded) = oneshot::channel();
+        self.context.clone().start(move |export: Arc<Export>, caller| async move {
+            match export.record_end(caller.change_context(), end, users).await {
+                // Nobody waits after the client has left.
+                Ok(()) => drop(sender.send(())),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, users, "failed to record the end of an export");
+                }
+            }
         });
-        recorded.await
+        async { recorded.await.map_err(|_| ErrorKind::OutcomeUnknown) }
     }
 }
 
 impl Drop for Sent {
     /// Records that the client ended the export.
     fn drop(&mut self) {
-        if self.is_ended {
-            return;
+        if !self.is_ended {
+            drop(self.record_end(ExportEnd::Canceled));
         }
-        let users = self.users;
-        self.context.clone().start(move |export: Arc<Export>, caller| async move {
-            let context = caller.change_context();
-            if let Err(error) = export.record_end(context, ExportEnd::Canceled, users).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, users, "failed to record the end of an export");
-            }
-        });
     }
 }
 
 /// The next page. The right of the caller is checked again before it is sent.
 async fn next_part(mut sent: Sent) -> Result<Option<(Bytes, Sent)>, ApiError> {
-    let read = match sent.first.take() {
-        Some(first) => Ok(first),
-        None => read(&sent.context, sent.after).await,
-    };
-    let users = match read {
-        Ok(users) => users,
-        Err(error) => {
-            // The head was sent, so the client sees only that the response is cut off.
-            error.log();
-            let status = error.kind.row().status;
-            let is_right_lost = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
-            let end = if is_right_lost { ExportEnd::RightLost } else { ExportEnd::Failed };
-            sent.end(end).await.inspect_err(ApiError::log)?;
-            return Err(error);
-        }
+    let users = match sent.first.take() {
+        Some(first) => first,
+        // The head was sent, so the client sees only that the response is cut off.
+        None => sent.read().await.inspect_err(ApiError::log)?,
     };
     let Some(last) = users.last() else {
-        sent.end(ExportEnd::Completed).await.inspect_err(ApiError::log)?;
+        sent.record_end(ExportEnd::Completed).await?;
         return Ok(None);
     };
     sent.after = Some(last.user.user_id);
@@ -172,17 +182,6 @@ async fn next_part(mut sent: Sent) -> Result<Option<(Bytes, Sent)>, ApiError> {
         text.push('\n');
     }
     Ok(Some((text.into(), sent)))
-}
-
-/// Reads a page of users, each with a time limit of its own, if the caller still may.
-async fn read(
-    context: &RequestContext,
-    after: Option<UserId>,
-) -> Result<Vec<UserWithCredentials>, ApiError> {
-    let listed = context.clone().read(move |export: Arc<Export>, caller| async move {
-        export.list_for(caller.change_context(), after).await
-    });
-    listed.await
 }
 
 fn form(frame: &PageFrame, reason: &str) -> Form {
