@@ -4,13 +4,17 @@
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::Args;
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -62,7 +66,7 @@ async fn list(export: &Export) -> Result<ExitCode, Failure> {
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = Some(last.user.user_id);
         for user in &page {
-            output::print_result(user_line(user, |_| None))?;
+            output::print_or_fail(user_line(user, |_| None))?;
         }
     }
 }
@@ -93,15 +97,25 @@ async fn export_archive(
         Err(error) => Err(error.into()),
     };
     let (count, failed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
-    // A hard link fails if the target exists; a rename would replace a file created in the
-    // meantime.
-    let linked = fs::hard_link(&unfinished, file);
-    linked.map_err(|error| Failure::new(format!("cannot create {}: {error}", file.display())))?;
-    fs::remove_file(unfinished)?;
+    give_name(&unfinished, file).map_err(|error| {
+        Failure::new(format!("cannot create {}: {error}; no file was written", file.display()))
+    })?;
     output::print_status(format_args!(
         "exported {count} users; {failed} credentials cannot be unsealed"
     ));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Gives a complete file its name, or removes it if another file has that name in the meantime.
+fn give_name(unfinished: &Path, file: &Path) -> io::Result<()> {
+    let named = match renameat_with(CWD, unfinished, CWD, file, RenameFlags::NOREPLACE) {
+        Ok(()) => return Ok(()),
+        // Some network file systems rename only with replacement. A hard link never replaces.
+        Err(Errno::INVAL) => fs::hard_link(unfinished, file),
+        Err(error) => Err(error.into()),
+    };
+    let removed = fs::remove_file(unfinished);
+    named.and(removed)
 }
 
 /// Writes all users. Returns the number of users, and of credentials that cannot be unsealed.
@@ -164,4 +178,27 @@ fn write_line(archive: &mut ArchiveWriter<File>, line: &Value) -> std::io::Resul
     let text = Zeroizing::new(line.to_string());
     archive.write_all(text.as_bytes())?;
     archive.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_created_meanwhile_is_kept_and_the_archive_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (unfinished, file) =
+            (folder.path().join("users.unfinished"), folder.path().join("users"));
+        fs::write(&unfinished, "archive").unwrap();
+        fs::write(&file, "other").unwrap();
+        let refused = give_name(&unfinished, &file).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&file).unwrap(), b"other");
+        assert!(!unfinished.exists());
+        fs::remove_file(&file).unwrap();
+        fs::write(&unfinished, "archive").unwrap();
+        give_name(&unfinished, &file).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"archive");
+        assert!(!unfinished.exists());
+    }
 }

@@ -164,7 +164,7 @@ async fn generate(
         None => keyring.to_json()?,
     };
     if stdout {
-        return output::print_result(text.trim_end());
+        return output::print_or_fail(text.trim_end());
     }
     let path = path(settings, file)?;
     KeyringFile::write_new(&path, &text)?;

@@ -56,7 +56,17 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             let operator = reason.operator()?;
             let user = command_context::find_user(&users.directory, &user).await?;
             let issued = tickets.issue_for(operator.change_context(), &user).await?;
-            output::print_result(issued.text.expose_secret())?;
+            if let Err(failure) = output::print_or_fail(issued.text.expose_secret()) {
+                // Nobody knows it, and nobody could revoke it alone.
+                let ended = tickets.end(operator.change_context(), &issued.text).await;
+                let next = match ended {
+                    Ok(_) => "and was revoked",
+                    Err(_) => "and not be revoked; run `ticket revoke --user` for this user",
+                };
+                return Err(Failure::new(format!(
+                    "the ticket could not be printed, {next}: {failure}"
+                )));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::List { user } => {

@@ -190,7 +190,12 @@ async fn add(services: &Services, arguments: AddArguments) -> Result<(), Failure
     let user_id = services.users.add(context, &user, value, change_required).await?;
     output::print_status(format_args!("added user {user_id}"));
     if arguments.generate {
-        output::print_result(password.expose_secret())?;
+        output::print_or_fail(password.expose_secret()).map_err(|failure| {
+            Failure::new(format!(
+                "user {user_id} was added, but the password could not be printed: {failure}; save \
+                 another one with `credential-keeper credential save`"
+            ))
+        })?;
     }
     Ok(())
 }

@@ -140,6 +140,28 @@ async fn every_command_rejects_an_ambiguous_user_number(pool: PgPool) {
     app.command(&["user", "show", "id:x"], "").assert_error("positive number");
 }
 
+#[sqlx::test]
+async fn a_result_that_cannot_be_printed_is_a_failure_with_the_next_step(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (arguments, next) in [
+        (&["user", "add", "lost", "--generate"][..], "`credential-keeper credential save`"),
+        (&["ticket", "issue", "--user", "paul"], "and was revoked: Broken pipe"),
+        (&["keys", "generate", "--stdout"], "Broken pipe"),
+        (&["export"], "Broken pipe"),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = keeper(arguments);
+        let finished = command.envs(app.variables()).stdout(writer).output().unwrap();
+        let message = String::from_utf8(finished.stderr).unwrap();
+        assert_eq!(finished.status.code(), Some(1), "{arguments:?}: {message}");
+        assert!(message.contains(next), "{arguments:?}: {message}");
+    }
+    let tickets: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM tickets").fetch_one(&app.pool).await.unwrap();
+    assert_eq!(tickets, 0);
+}
+
 #[test]
 fn completions_are_generated_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
