@@ -246,6 +246,16 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
     let all = app.command(&["audit", "anchor"], "").assert_success();
     fs::write(&file, &all).unwrap();
     assert_eq!((all.lines().count(), verify(&app, &anchors).0), (3, 0));
+    // An anchor that cannot be read is no other line of the log.
+    let changed = all.replacen(r#""keeper.audit.mac":""#, r#""keeper.audit.mac":"x"#, 1);
+    let (cut, _) = all.split_once(r#","keeper.anchor.signature""#).unwrap();
+    for unreadable in [&changed, cut] {
+        fs::write(&file, unreadable).unwrap();
+        let finished = app.command(&["audit", "verify", anchors[0], anchors[1]], "");
+        assert_eq!(finished.code, 1);
+        let expected = "line 1 is an anchor that was changed or cut";
+        assert!(finished.stderr.contains(expected), "{finished:?}");
+    }
 }
 
 /// Kind and credential type of each event of the plain user, except for the first two.

@@ -87,15 +87,29 @@ pub(in crate::cli) fn read(
     reader.consume(mark);
     let lines = reader.split(b'\n');
     Ok((1..).zip(lines).filter_map(|(number, line)| match line {
-        Ok(line) => anchor(&line).map(|anchor| Ok((number, anchor))),
+        Ok(line) => anchor(number, &line),
         Err(error) => Some(Err(error.into())),
     }))
 }
 
 /// Parses a line as an anchor; `None` for other log lines.
-fn anchor(line: &[u8]) -> Option<Anchor> {
-    let line: Map<String, Value> = serde_json::from_slice(line).ok()?;
-    anchor_with(&line, NAMES).or_else(|| anchor_with(&line, FORMER_NAMES))
+fn anchor(number: usize, line: &[u8]) -> Option<Result<(usize, Anchor), Failure>> {
+    let names = [NAMES, FORMER_NAMES];
+    let mut names = names.into_iter().filter(|[_, _, mac, ..]| has_member(line, mac));
+    let names = names.next()?;
+    let members: Option<Map<String, Value>> = serde_json::from_slice(line).ok();
+    let anchor = members.and_then(|members| anchor_with(&members, names));
+    Some(anchor.map(|anchor| (number, anchor)).ok_or_else(|| {
+        Failure::new(format!(
+            "line {number} is an anchor that was changed or cut; look for its original"
+        ))
+    }))
+}
+
+/// True if a line has the name of a member, also if it was cut behind it.
+fn has_member(line: &[u8], name: &str) -> bool {
+    let name = format!("\"{name}\"");
+    line.windows(name.len()).any(|part| part == name.as_bytes())
 }
 
 fn anchor_with(line: &Map<String, Value>, names: Names) -> Option<Anchor> {
