@@ -268,10 +268,12 @@ fn write_atomically(
             |mut file| {
                 file.write_all(text.as_bytes())?;
                 file.sync_all()?;
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                // Opened first: an error after the move would say that the former file is unchanged.
+                let folder = File::open(folder.unwrap_or(Path::new(".")))?;
                 move_into_place(&file, &temporary)?;
                 // Also make the new name durable.
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+                folder.sync_all()
             },
         );
     // Removes the temporary name. It does not exist if the file was not created or was renamed.
