@@ -166,8 +166,8 @@ async fn try_to_migrate(database: &Database) -> Result<Result<(), MigrateError>,
     .await?;
     let migrated = migrator().run(&mut *connection).await;
     // Its settings are changed, so it is not reused. After a failure, it also holds the lock of
-    // migrations.
-    connection.close().await?;
+    // migrations. A failure of closing must not hide the result.
+    let _ = connection.close().await;
     Ok(migrated)
 }
 
