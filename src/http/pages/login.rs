@@ -181,6 +181,8 @@ pub(in crate::http) async fn sign_in(
     Body(body): Body<SignInRequest>,
 ) -> Result<HttpResponse, ApiError> {
     require_sessions(&state)?;
+    // First: the page of the error keeps nothing that another site sent.
+    require_own_page(&request)?;
     let is_form = is_form(&request);
     let return_to = ReturnTo::receive(
         &request,
@@ -269,7 +271,6 @@ pub(super) fn check_page(
     is_form: bool,
     token: Option<&SecretString>,
 ) -> Result<(), ApiError> {
-    require_own_page(request)?;
     // Browsers send only forms to other origins without a CORS preflight.
     let name = login_cookie(request, state);
     let cookie = single_cookie(&secret_headers(request), name).ok().flatten();

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    field::Field, forms::Form, frame::PageFrame, html, login, password_rules::password_rules,
-    return_to::ReturnTo, returning::returning, typed_user_name::TypedUserName,
+    field::Field, forms::Form, frame::PageFrame, html, login, own_page::require_own_page,
+    password_rules::password_rules, return_to::ReturnTo, returning::returning,
+    typed_user_name::TypedUserName,
 };
 use crate::{
     clock,
@@ -104,6 +105,8 @@ pub(in crate::http) async fn change(
     login::require_sessions(&state)?;
     let return_to = ReturnTo::receive(
         &request,
+    // First: the page of the error keeps nothing that another site sent.
+    require_own_page(&request)?;
         body.next.as_deref(),
         body.kept_action.as_deref(),
         body.kept_fields.as_deref(),

@@ -56,6 +56,32 @@ async fn a_sign_in_returns_only_to_own_pages(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn the_page_of_a_refused_form_of_another_site_keeps_nothing_of_it(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let form = "UserName=marker-name&Password=p&NewPassword=n&RepeatedPassword=n\
+                &Next=/account/sessions&KeptAction=/admin/users/278/change\
+                &KeptFields=DisplayName%3Dmarker-field%26Administrator%3Dtrue";
+    for path in ["/login", "/login/change-password"] {
+        for (name, value) in [
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Origin", "https://evil.example"),
+            ("Origin", "null"),
+        ] {
+            let request = Browser::new(&app).request(reqwest::Method::POST, path);
+            let request = request
+                .header(name, value)
+                .header("Accept", "text/html")
+                .header("Content-Type", "application/x-www-form-urlencoded");
+            let answer = Browser::new(&app).send(request.body(form)).await;
+            answer.assert_status(403);
+            for kept in ["marker", "/account/sessions", "/admin/users", "KeptFields"] {
+                assert!(!answer.body.contains(kept), "{path}, {name}: {kept}: {answer:?}");
+            }
+        }
+    }
+}
+
+#[sqlx::test]
 async fn a_browser_that_also_sends_another_credential_is_not_sent_in_circles(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::signed_in(&app, "paul").await;
