@@ -186,6 +186,7 @@ page-password = Adgangskode
 page-signed-in = Du er logget ind som { $name }.
 page-refused = Forkert brugernavn eller adgangskode.
 page-try-later = Tjenesten er midlertidigt utilgængelig. Prøv igen om lidt.
+page-changed-not-signed-in = Din adgangskode er skiftet, men du er ikke logget ind. Log ind med den nye adgangskode.
 page-new-password = Ny adgangskode
 page-set-password = Gem adgangskoden
 page-password-set = Din nye adgangskode er gemt.

@@ -186,6 +186,7 @@ page-password = Passwort
 page-signed-in = Sie sind als { $name } angemeldet.
 page-refused = Benutzername oder Passwort ist falsch.
 page-try-later = Der Dienst ist vorübergehend nicht verfügbar. Versuchen Sie es gleich noch einmal.
+page-changed-not-signed-in = Ihr Passwort ist geändert, aber Sie sind nicht angemeldet. Melden Sie sich mit dem neuen Passwort an.
 page-new-password = Neues Passwort
 page-set-password = Passwort festlegen
 page-password-set = Ihr neues Passwort ist festgelegt.

@@ -189,6 +189,7 @@ page-password = Password
 page-signed-in = You are signed in as { $name }.
 page-refused = The user name or password is incorrect.
 page-try-later = The service is temporarily unavailable. Try again in a moment.
+page-changed-not-signed-in = Your password is changed, but you are not signed in. Sign in with the new password.
 page-new-password = New password
 page-set-password = Set password
 page-password-set = Your new password is set.

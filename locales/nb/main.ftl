@@ -186,6 +186,7 @@ page-password = Passord
 page-signed-in = Du er logget inn som { $name }.
 page-refused = Feil brukernavn eller passord.
 page-try-later = Tjenesten er midlertidig utilgjengelig. Prøv igjen om litt.
+page-changed-not-signed-in = Passordet ditt er byttet, men du er ikke logget inn. Logg inn med det nye passordet.
 page-new-password = Nytt passord
 page-set-password = Lagre passordet
 page-password-set = Det nye passordet er lagret.

@@ -186,6 +186,7 @@ page-password = Wachtwoord
 page-signed-in = U bent aangemeld als { $name }.
 page-refused = De gebruikersnaam of het wachtwoord is onjuist.
 page-try-later = De service is tijdelijk niet beschikbaar. Probeer het zo meteen opnieuw.
+page-changed-not-signed-in = Uw wachtwoord is gewijzigd, maar u bent niet aangemeld. Meld u aan met het nieuwe wachtwoord.
 page-new-password = Nieuw wachtwoord
 page-set-password = Wachtwoord instellen
 page-password-set = Uw nieuwe wachtwoord is ingesteld.

@@ -186,6 +186,7 @@ page-password = Lösenord
 page-signed-in = Du är inloggad som { $name }.
 page-refused = Fel användarnamn eller lösenord.
 page-try-later = Tjänsten är inte tillgänglig just nu. Försök igen om en stund.
+page-changed-not-signed-in = Ditt lösenord är bytt, men du är inte inloggad. Logga in med det nya lösenordet.
 page-new-password = Nytt lösenord
 page-set-password = Spara lösenordet
 page-password-set = Ditt nya lösenord är sparat.

@@ -264,7 +264,7 @@ pub(super) fn is_form(request: &HttpRequest) -> bool {
     negotiation::is_form(request.headers())
 }
 
-/// Refuses requests from pages of other sites, and forms without the token of a login page.
+/// Refuses forms without the token of a login page.
 pub(super) fn check_page(
     request: &HttpRequest,
     state: &HttpState,
@@ -344,7 +344,8 @@ pub(in crate::http) fn page_of(
     login_page(response, request, state, &return_to, Some(problem)).ok()
 }
 
-fn login_page(
+/// The login page, with what went wrong.
+pub(super) fn login_page(
     mut response: HttpResponseBuilder,
     request: &HttpRequest,
     state: &HttpState,

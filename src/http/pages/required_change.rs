@@ -27,7 +27,8 @@ use crate::{
             client_info, not_signed_in,
             session_cookie::{SESSION_COOKIE, single_cookie},
         },
-        error::{ApiError, ErrorKind, MissingRight},
+        error::{ApiError, ErrorKind, MissingRight, response::head},
+        localization::Language,
         negotiation::Body,
         operation::Operation,
         secret_headers::secret_headers,
@@ -96,17 +97,18 @@ pub(in crate::http) fn operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// `POST /login/change-password`. Wrong credentials lead back to the login page.
+/// `POST /login/change-password`. Wrong credentials lead back to the login page, and so does a new
+/// password without a session.
 pub(in crate::http) async fn change(
     request: HttpRequest,
     state: Data<HttpState>,
     Body(body): Body<RequiredChangeRequest>,
 ) -> Result<HttpResponse, ApiError> {
     login::require_sessions(&state)?;
-    let return_to = ReturnTo::receive(
-        &request,
     // First: the page of the error keeps nothing that another site sent.
     require_own_page(&request)?;
+    let return_to = ReturnTo::receive(
+        &request,
         body.next.as_deref(),
         body.kept_action.as_deref(),
         body.kept_fields.as_deref(),
@@ -116,7 +118,9 @@ pub(in crate::http) async fn change(
     // Without the token of a login page, nothing is changed, whatever the media type.
     login::check_page(&request, &state, true, body.login_token.as_ref())?;
     match save(&request, &state, body).await {
-        Ok(session) => login::signed_in(&request, &state, &return_to, &session),
+        Ok(Ok(session)) => login::signed_in(&request, &state, &return_to, &session),
+        // The form would ask for the password that was replaced.
+        Ok(Err(error)) => changed_page(&request, &state, &return_to, &error),
         Err(error) => {
             let (response, kind) = html::refused(error)?;
             page(response, &request, &state, &return_to, Some(&kind))
@@ -124,11 +128,24 @@ pub(in crate::http) async fn change(
     }
 }
 
+/// The login page after a change that did not start a session.
+fn changed_page(
+    request: &HttpRequest,
+    state: &HttpState,
+    return_to: &ReturnTo,
+    error: &ApiError,
+) -> Result<HttpResponse, ApiError> {
+    error.log();
+    let problem = Language::of(request.headers()).page("page-changed-not-signed-in", &[]);
+    login::login_page(head(&error.kind), request, state, return_to, Some(problem))
+}
+
+/// Saves the new password, and signs in. Inside: the error of the sign-in.
 async fn save(
     request: &HttpRequest,
     state: &HttpState,
     body: RequiredChangeRequest,
-) -> Result<NewSession, ApiError> {
+) -> Result<Result<NewSession, ApiError>, ApiError> {
     let required = |field: &str| InvalidField::new(field, Reason::Required);
     let new_password = body.new_password.filter(is_present).ok_or_else(|| required(NEW))?;
     let repeated = body.repeated_password.filter(is_present).ok_or_else(|| required(REPEATED))?;
@@ -147,19 +164,16 @@ async fn save(
     let changed = state.service.run(client, |sessions: Arc<Sessions>| async move {
         sessions.change_and_sign_in(change, clock::now()).await
     });
-    changed.await?.map_err(|error| match error {
+    let changed = changed.await?.map_err(|error| match error {
         RequiredChangeError::SignIn(error) => not_signed_in(error),
-        // The new password is saved, so no answer may say that nothing was changed.
-        RequiredChangeError::SignInAfterSave(_) => {
-            ApiError::caused(ErrorKind::OutcomeUnknown, error)
-        }
         // For users who may not change their password themselves.
         RequiredChangeError::Save(SaveCredentialError::Forbidden) => {
             ErrorKind::PasswordChangeRequired.into()
         }
         RequiredChangeError::Save(error) => ApiError::from(error).of_password_in(NEW),
         RequiredChangeError::Invalid(error) => error.into(),
-    })
+    });
+    Ok(changed?.map_err(not_signed_in))
 }
 
 /// The page that asks for a new password instead of a session; `None` for other requests and errors.

@@ -63,9 +63,6 @@ pub(crate) enum ProofError {
 pub(crate) enum RequiredChangeError {
     #[error(transparent)]
     SignIn(#[from] SignInError),
-    /// The new secret is saved.
-    #[error("failed to sign in with the new secret")]
-    SignInAfterSave(#[source] SignInError),
     #[error(transparent)]
     Save(#[from] SaveCredentialError),
     #[error(transparent)]

@@ -30,12 +30,12 @@ impl Sessions {
     /// Changes the secret that the user signs in with, and starts a session with the new one.
     ///
     /// # Errors
-    /// See [`RequiredChangeError`].
+    /// See [`RequiredChangeError`]. Inside: the secret was changed, but no session was started.
     pub(crate) async fn change_and_sign_in(
         &self,
         change: RequiredChange,
         now: OffsetDateTime,
-    ) -> Result<NewSession, RequiredChangeError> {
+    ) -> Result<Result<NewSession, SignInError>, RequiredChangeError> {
         let RequiredChange { sign_in, new_password } = change;
         let SignIn { name, password, client_info, .. } = &sign_in;
         let found = self.log_in(name, password, client_info, now).await;
@@ -45,7 +45,7 @@ impl Sessions {
         let context = ChangeContext { actor, client_info, reason: None, now };
         self.credentials.save(context, command).await?;
         let sign_in = SignIn { password: new_password, ..sign_in };
-        self.sign_in(sign_in, now).await.map_err(RequiredChangeError::SignInAfterSave)
+        Ok(self.sign_in(sign_in, now).await)
     }
 
     /// The command that replaces the secret that authenticated this user.

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use super::{GOOD, PAUL, mark, stored_mark};
 use crate::{
     pages::browser::{Browser, form_of},
-    support::{Answer, Credentials, PRINCIPAL, TestApp},
+    support::{Answer, Credentials, TestApp},
 };
 
 const ACTION: &str = "/login/change-password";
@@ -177,7 +177,7 @@ async fn a_form_that_is_sent_twice_changes_the_password_once(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_saved_password_is_not_reported_as_unchanged_when_the_sign_in_fails(pool: PgPool) {
+async fn a_changed_password_without_a_session_leads_to_the_login_page(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     mark(&app).await;
     let mut browser = Browser::new(&app);
@@ -190,9 +190,15 @@ async fn a_saved_password_is_not_reported_as_unchanged_when_the_sign_in_fails(po
     sqlx::raw_sql(trigger).execute(&app.pool).await.unwrap();
     let answer = browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
     answer.assert_status(503);
-    assert!(answer.body.contains("It is unknown whether the change was saved."), "{answer:?}");
+    let text = "Your password is changed, but you are not signed in.";
+    assert!(answer.body.contains(text), "{answer:?}");
+    assert!(form_of(&answer.body, "/login").contains("value=\"paul\""), "{answer:?}");
     assert_eq!(stored_mark(&app).await, None);
-    app.get(PRINCIPAL, &Credentials::basic("paul", GOOD)).await.assert_status(200);
+    sqlx::raw_sql("DROP TRIGGER lose_connection ON tickets").execute(&app.pool).await.unwrap();
+    let form = [("UserName", "paul"), ("Password", GOOD)];
+    let answer = browser.submit(&answer, "/login", &form).await;
+    answer.assert_status(303);
+    assert_eq!(answer.header("location"), "/account/sessions");
 }
 
 #[sqlx::test]
