@@ -11,8 +11,8 @@ macro_rules! on_connection {
     };
 }
 
-/// Like `on_connection!`, for a statement that only reads: it also runs once more when its
-/// connection was lost ([`StorageError::is_retryable_read`]).
+/// Like `on_connection!`, for a statement that only reads, or has the same effect twice: it also runs
+/// once more when its connection was lost ([`StorageError::is_retryable_read`]).
 ///
 /// [`StorageError::is_retryable_read`]: crate::storage::StorageError::is_retryable_read
 macro_rules! read_on_connection {

@@ -12,10 +12,10 @@ use crate::domain::{
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "import_runs" };
 
 /// What the table says about a new import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Registered {
-    /// An import with that id was started before.
-    pub(crate) is_known: bool,
+    /// The instance that has started an import with that id.
+    pub(crate) started_by: Option<String>,
     /// Another import is in progress, which was seen lately.
     pub(crate) is_busy: bool,
 }
@@ -29,7 +29,7 @@ pub(crate) async fn look(
 ) -> Result<Registered, StorageError> {
     let found = sqlx::query_as!(
         Registered,
-        r#"SELECT EXISTS (SELECT 1 FROM import_runs WHERE import_id = $1) AS "is_known!",
+        r#"SELECT (SELECT instance_id FROM import_runs WHERE import_id = $1) AS started_by,
                   EXISTS (SELECT 1 FROM import_runs
                           WHERE state IN ('checking', 'running') AND seen_at >= $2) AS "is_busy!""#,
         id,

@@ -9,13 +9,16 @@ use sqlx::PgPool;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinHandle,
 };
 
 use super::{
     browser::{Browser, form_of, values_of},
     contents::{LANGUAGES, assert_well_formed},
 };
-use crate::support::{Answer, Server, TestApp, keeper, password_of, wait_for, wait_until};
+use crate::support::{
+    Answer, DatabaseProxy, Server, TestApp, keeper, password_of, wait_for, wait_until,
+};
 
 pub(super) const PAGE: &str = "/admin/import";
 pub(super) const EXPORT: &str = "/admin/export";
@@ -482,6 +485,56 @@ async fn another_instance_shows_an_import_cancels_it_and_begins_no_other(pool: P
     let sent = send(&mut elsewhere, "import", "{\"login_name\":\"second\"}\n").await;
     wait_for_end(&mut elsewhere, &sent).await;
     assert_eq!(users_named(&app, "second").await, 1);
+}
+
+/// An instance behind a proxy that holds back the reply to the commit which registers an import, and
+/// the request that sends its file.
+async fn unconfirmed_registration(app: &TestApp) -> (DatabaseProxy, TestApp, JoinHandle<Answer>) {
+    let proxy = DatabaseProxy::start(&app.pool).await;
+    let other = app.spawn_instance(&[("KEEPER__DATABASE__URL", &*proxy.url)]).await;
+    let mut browser = Browser::signed_in(&other, "anna").await;
+    let fields = fields_of_form(&mut browser, "import").await;
+    proxy.hold_reply_to("COMMIT");
+    let file = "{\"login_name\":\"registered\"}\n";
+    let sent =
+        tokio::spawn(async move { send_fields(&mut browser, &fields, file.as_bytes()).await });
+    proxy.wait_until_held().await;
+    wait_until("the import is registered", async || {
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM import_runs");
+        count.fetch_one(&app.pool).await.unwrap() == 1
+    })
+    .await;
+    (proxy, other, sent)
+}
+
+/// Waits until the only import is complete.
+async fn wait_until_complete(app: &TestApp) {
+    wait_until("the import is complete", async || {
+        let states = sqlx::query_scalar::<_, String>("SELECT state FROM import_runs");
+        states.fetch_all(&app.pool).await.unwrap() == ["completed"]
+    })
+    .await;
+    assert_eq!(users_named(app, "registered").await, 1);
+}
+
+#[sqlx::test]
+async fn an_import_runs_although_the_commit_of_its_registration_was_not_confirmed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let (proxy, _other, sent) = unconfirmed_registration(&app).await;
+    proxy.lose();
+    sent.await.unwrap().assert_status(303);
+    wait_until_complete(&app).await;
+}
+
+#[sqlx::test]
+async fn an_import_runs_although_its_client_leaves_while_it_is_registered(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let (proxy, other, sent) = unconfirmed_registration(&app).await;
+    sent.abort();
+    assert!(sent.await.unwrap_err().is_cancelled());
+    other.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
+    proxy.release();
+    wait_until_complete(&app).await;
 }
 
 #[sqlx::test]

@@ -1,5 +1,5 @@
-//! A proxy in front of the test's database that can hold back the reply to one statement, swallow
-//! everything on the connections that are open, and drop every packet.
+//! A proxy in front of the test's database that can hold back or lose the reply to one statement,
+//! swallow everything on the connections that are open, and drop every packet.
 
 use std::{
     os::fd::AsFd,
@@ -26,6 +26,8 @@ enum ReplyMode {
     /// Replies are held from the next statement on that contains this text.
     HoldAfter(&'static str),
     Hold,
+    /// As `Forward`; held replies are lost with their connections.
+    Lose,
 }
 
 /// The proxy; it stops with the test.
@@ -107,6 +109,11 @@ impl DatabaseProxy {
     /// Forwards the held reply and all later ones.
     pub(crate) fn release(&self) {
         self.mode.send_replace(ReplyMode::Forward);
+    }
+
+    /// Closes the connections whose replies are held, without the replies.
+    pub(crate) fn lose(&self) {
+        self.mode.send_replace(ReplyMode::Lose);
     }
 }
 
@@ -208,7 +215,9 @@ async fn forward_statements(
                 *mode = ReplyMode::Hold;
                 true
             }
-            ReplyMode::Forward | ReplyMode::HoldAfter(_) | ReplyMode::Hold => false,
+            ReplyMode::Forward | ReplyMode::HoldAfter(_) | ReplyMode::Hold | ReplyMode::Lose => {
+                false
+            }
         });
         if server.write_all(&buffer[..length]).await.is_err() {
             return;
@@ -229,7 +238,11 @@ async fn forward_replies(
         }
         let delay = half_open.delay.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(delay)).await;
+        let is_held = *mode.borrow_and_update() == ReplyMode::Hold;
         let _ = mode.wait_for(|mode| *mode != ReplyMode::Hold).await;
+        if is_held && *mode.borrow() == ReplyMode::Lose {
+            return;
+        }
         if client.write_all(&buffer[..length]).await.is_err() {
             return;
         }

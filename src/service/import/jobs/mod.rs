@@ -28,7 +28,10 @@ use super::{file::input::Source, run::Importers};
 use crate::{
     clock,
     domain::change_context::ChangeContext,
-    service::{errors::ChangeUserError, user_transaction::UserTransactions},
+    service::{
+        detached::detached, errors::ChangeUserError, operations::maintenance::in_change_of_task,
+        user_transaction::UserTransactions,
+    },
     storage::StorageError,
 };
 
@@ -178,28 +181,44 @@ impl ImportJobs {
         let (user_id, name) = (user.user_id, user.login_name.clone());
         let job = Arc::new(ImportJob::new(upload.id.clone(), name, is_dry_run, clock::now()));
         let Some(place) = self.take_place() else { return Ok(Err(PlaceError::Busy)) };
-        if let Err(refused) = self.registry.begin(&job.snapshot(), user_id).await? {
-            return Ok(Err(refused));
-        }
+        // One task registers and runs the import, so that a client that leaves cannot part them.
+        let registered = in_change_of_task(async move {
+            let registered = self.registry.begin(&job.snapshot(), user_id).await;
+            if let Ok(Ok(())) = registered {
+                self.remember(&job);
+                tokio::spawn(self.run(place, job, requester, file));
+            }
+            registered
+        });
+        detached(registered).await
+    }
+
+    fn remember(&self, job: &Arc<ImportJob>) {
         let mut state = self.state();
-        state.jobs.push_front(Arc::clone(&job));
+        state.jobs.push_front(Arc::clone(job));
         state.jobs.truncate(REMEMBERED);
-        drop(state);
+    }
+
+    /// Runs an import to its end.
+    async fn run(
+        self: Arc<Self>,
+        place: JobPlace,
+        job: Arc<ImportJob>,
+        requester: JobRequester,
+        file: ImportFile,
+    ) {
         let maximum = u64::try_from(self.maximum_bytes).unwrap_or(u64::MAX);
         let source = Source::Memory(Arc::new(file), maximum.saturating_mul(DECOMPRESSION));
-        tokio::spawn(async move {
-            let (importers, metrics) = (self.importers.clone(), Arc::clone(&self.metrics));
-            metrics.begin(&job);
-            let end = tokio::select! {
-                end = running::run(importers, requester, &job, metrics, source) => end,
-                never = self.registry.follow(&job) => match never {},
-            };
-            // The end is shown when another import may start.
-            drop(place);
-            self.registry.end(&job.ended_snapshot(&end)).await;
-            job.end(end);
-        });
-        Ok(Ok(()))
+        let (importers, metrics) = (self.importers.clone(), Arc::clone(&self.metrics));
+        metrics.begin(&job);
+        let end = tokio::select! {
+            end = running::run(importers, requester, &job, metrics, source) => end,
+            never = self.registry.follow(&job) => match never {},
+        };
+        // The end is shown when another import may start.
+        drop(place);
+        self.registry.end(&job.ended_snapshot(&end)).await;
+        job.end(end);
     }
 
     /// Takes the place of an import on this instance, if it is free.

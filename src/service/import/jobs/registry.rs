@@ -24,9 +24,6 @@ pub(crate) const STALE: Duration = Duration::from_secs(30);
 /// The number of imports that a page lists.
 const LISTED: i64 = 10;
 
-/// How often the end is written again if the database does not answer.
-const ATTEMPTS: u32 = 5;
-
 /// The imports of all instances.
 pub(crate) struct ImportRegistry {
     pub(crate) database: Database,
@@ -37,24 +34,41 @@ pub(crate) struct ImportRegistry {
 impl ImportRegistry {
     /// Fails if a form with that id was sent before, or an import is in progress.
     pub(super) async fn check(&self, id: &str) -> Result<Result<(), PlaceError>, StorageError> {
-        let found = on_connection!(self.database, |connection| {
+        let found = read_on_connection!(self.database, |connection| {
             import_runs::look(&mut connection, id, seen_since())
         })?;
-        Ok(place(found))
+        Ok(place(&found))
     }
 
-    /// Registers an import that begins, unless it was sent before, or another one is in progress.
+    /// Registers an import that begins, unless it was sent before, or another one is in progress. If
+    /// the connection is lost during the commit, looks whether it has taken effect.
     pub(super) async fn begin(
         &self,
         record: &ImportRecord,
         user_id: UserId,
     ) -> Result<Result<(), PlaceError>, StorageError> {
+        match self.register(record, user_id, false).await {
+            // The lock waits for the end of the first transaction.
+            Err(StorageError::OutcomeUnknown(_)) => self.register(record, user_id, true).await,
+            registered => registered,
+        }
+    }
+
+    /// Registers an import. If `may_be_registered`, an import with that id of this instance is this one.
+    async fn register(
+        &self,
+        record: &ImportRecord,
+        user_id: UserId,
+        may_be_registered: bool,
+    ) -> Result<Result<(), PlaceError>, StorageError> {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         import_runs::lock(&mut transaction).await?;
         let found = import_runs::look(&mut transaction, &record.id, seen_since()).await?;
-        let place = place(found);
-        if place.is_ok() {
+        let is_registered =
+            may_be_registered && found.started_by.as_ref() == Some(&self.instance_id);
+        let place = if is_registered { Ok(()) } else { place(&found) };
+        if place.is_ok() && !is_registered {
             import_runs::insert(&mut transaction, record, &self.instance_id, user_id).await?;
         }
         storage::commit(transaction).await?;
@@ -82,11 +96,15 @@ impl ImportRegistry {
         }
     }
 
-    /// Writes the end of an import.
+    /// Writes the end of an import, as often as it takes: without it, other instances would show an
+    /// import that has stopped.
     pub(super) async fn end(&self, record: &ImportRecord) {
-        for _ in 0..ATTEMPTS {
-            let Err(error) = self.write(record).await else { return };
-            log(&error);
+        let mut is_failing = false;
+        while let Err(error) = self.write(record).await {
+            if !is_failing {
+                log(&error);
+            }
+            is_failing = true;
             tokio::time::sleep(PERIOD).await;
         }
     }
@@ -118,7 +136,11 @@ impl ImportRegistry {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn cancel(&self, id: &str) -> Result<(), StorageError> {
-        on_connection!(self.database, |connection| import_runs::cancel(&mut connection, id))
+        let canceled = read_on_connection!(self.database, |connection| import_runs::cancel(
+            &mut connection,
+            id
+        ));
+        canceled.map_err(StorageError::in_doubt)
     }
 }
 
@@ -126,8 +148,8 @@ fn seen_since() -> OffsetDateTime {
     clock::now() - STALE
 }
 
-fn place(found: import_runs::Registered) -> Result<(), PlaceError> {
-    if found.is_known {
+fn place(found: &import_runs::Registered) -> Result<(), PlaceError> {
+    if found.started_by.is_some() {
         Err(PlaceError::Known)
     } else if found.is_busy {
         Err(PlaceError::Busy)
