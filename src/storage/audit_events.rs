@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::error::StorageError;
 use crate::domain::{
     audit::{AuditEvent, AuditKind},
+    principal::AuthenticationScheme,
     user::UserId,
 };
 
@@ -61,6 +62,8 @@ pub(crate) struct EventOfActor {
     pub(crate) sequence: i64,
     pub(crate) kind: AuditKind,
     pub(crate) actor: UserId,
+    /// How the actor was authenticated.
+    pub(crate) scheme: AuthenticationScheme,
     /// The time before which the event does not count.
     pub(crate) since: OffsetDateTime,
 }
@@ -74,12 +77,13 @@ pub(crate) async fn exists(
         r#"SELECT EXISTS (
                SELECT 1 FROM audit_events
                WHERE user_id = $1 AND sequence = $2 AND kind = $3 AND actor_user_id = $4
-                 AND occurred_at >= $5
+                 AND scheme = $5 AND occurred_at >= $6
            ) AS "exists!""#,
         event.user_id.as_i32(),
         event.sequence,
         event.kind.as_str(),
         event.actor.as_i32(),
+        event.scheme.as_str(),
         event.since,
     )
     .fetch_one(connection)

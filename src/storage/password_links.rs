@@ -1,14 +1,15 @@
 //! The links in mails with which a user sets a new password, stored by a keyed digest.
 
 use sqlx::PgConnection;
+use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
 use super::error::StorageError;
 use crate::domain::user::UserId;
 
-/// A link to insert.
+/// A link.
 #[derive(Debug)]
-pub(crate) struct NewPasswordLink {
+pub(crate) struct PasswordLink {
     pub(crate) user_id: UserId,
     pub(crate) digest: Vec<u8>,
     /// A keyed digest of the address that the link goes to.
@@ -22,7 +23,7 @@ pub(crate) struct NewPasswordLink {
 #[tracing::instrument(name = "db.password_links.insert", skip_all, fields(user.id = %link.user_id))]
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    link: &NewPasswordLink,
+    link: &PasswordLink,
 ) -> Result<(), StorageError> {
     sqlx::query!(
         "INSERT INTO password_links
@@ -63,15 +64,51 @@ pub(crate) async fn find_address(
     Ok(address_digest)
 }
 
-/// Deletes every link of a user.
+/// True if the user's link under one of these digests expires after a moment, or did so.
+#[tracing::instrument(name = "db.password_links.expires_after", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn expires_after(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digests: &[Vec<u8>],
+    moment: OffsetDateTime,
+) -> Result<bool, StorageError> {
+    let expires_after = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM password_links
+               WHERE user_id = $1 AND digest = ANY($2) AND expires_at > $3
+           ) AS "expires_after!""#,
+        user_id.as_i32(),
+        digests,
+        moment,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(expires_after)
+}
+
+/// Deletes every link of a user, and returns that under one of these digests.
 pub(crate) async fn delete_of_user(
     connection: &mut PgConnection,
     user_id: UserId,
-) -> Result<(), StorageError> {
-    sqlx::query!("DELETE FROM password_links WHERE user_id = $1", user_id.as_i32())
-        .execute(connection)
-        .await?;
-    Ok(())
+    digests: &[Vec<u8>],
+) -> Result<Option<PasswordLink>, StorageError> {
+    let deleted = sqlx::query!(
+        "DELETE FROM password_links WHERE user_id = $1
+         RETURNING digest, address_digest, session_epoch, created_at, expires_at",
+        user_id.as_i32(),
+    )
+    .fetch_all(connection)
+    .await?;
+    let is_one_of = |link: &[u8]| digests.iter().any(|digest| digest.ct_eq(link).into());
+    let found = deleted.into_iter().find(|link| is_one_of(&link.digest));
+    Ok(found.map(|link| PasswordLink {
+        user_id,
+        digest: link.digest,
+        address_digest: link.address_digest,
+        session_epoch: link.session_epoch,
+        created_at: link.created_at,
+        expires_at: link.expires_at,
+    }))
 }
 
 /// Deletes up to `limit` links that expired before a moment; returns how many.

@@ -1,8 +1,8 @@
 //! Recognizes a form that is sent twice, for example by a double click without scripts: the second
 //! request finds the work of the first one, and gets the same answer.
 //!
-//! It counts only within a minute, and only for the actor who made the change. A later request, or that
-//! of somebody else, would learn whether a guess is the current value.
+//! It counts only within a minute, and only for the actor who made the change, authenticated as then. A
+//! later request, or that of somebody else, would learn whether a guess is the current value.
 
 use time::{Duration, OffsetDateTime};
 
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The longest time between the two requests of a form.
-const REPEATED_WITHIN: Duration = Duration::minutes(1);
+pub(in crate::service) const REPEATED_WITHIN: Duration = Duration::minutes(1);
 
 /// The event of that kind that the actor must have caused within the last minute; `None` for an actor
 /// who is no user.
@@ -33,7 +33,8 @@ pub(in crate::service) fn event_of_actor(
     kind: AuditKind,
 ) -> Option<EventOfActor> {
     let since: OffsetDateTime = context.now - REPEATED_WITHIN;
-    Some(EventOfActor { user_id, sequence, kind, actor: context.actor.user_id()?, since })
+    let (actor, scheme) = (context.actor.user_id()?, context.actor.scheme());
+    Some(EventOfActor { user_id, sequence, kind, actor, scheme, since })
 }
 
 /// A value that a request would save.

@@ -35,7 +35,7 @@ use crate::{
     },
     storage::{
         self, Database, StorageError, password_links,
-        password_links::NewPasswordLink,
+        password_links::PasswordLink,
         password_mails::{self, MailOutcome, WaitingMail},
         users,
     },
@@ -226,7 +226,7 @@ impl MailDelivery {
         }
         let now = clock::now();
         let keyring = self.keyring.current();
-        let stored = NewPasswordLink {
+        let stored = PasswordLink {
             user_id: mail.user_id,
             digest: TicketDigests::of(&keyring, LINK, mail.user_id, digest).writing,
             address_digest: digests.into_iter().next().unwrap_or_default(),

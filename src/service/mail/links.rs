@@ -23,11 +23,16 @@ use crate::{
         credentials::{
             hasher::{CredentialHasher, HashedCredential},
             other_value::require_other_value,
+            repeated::{REPEATED_WITHIN, SentValue, has_just_saved},
             writer::{CredentialWriter, Save, SaveEffect, WritePrecondition},
         },
         errors::SaveCredentialError,
     },
-    storage::{self, Database, StorageError, credential_saves, password_links, users},
+    storage::{
+        self, Database, StorageError, credential_saves,
+        password_links::{self, PasswordLink},
+        users,
+    },
 };
 
 /// What the keyed digest of a link is of, beside `ticket` and `session`.
@@ -96,7 +101,7 @@ impl PasswordLinks {
     }
 
     /// Sets the password of the user of a link. The link, the user's other links, and everything that
-    /// was issued to the user end.
+    /// was issued to the user end. A form that is sent again within a minute gets the same answer.
     ///
     /// # Errors
     /// See [`UseLinkError`]. A refused password does not use the link.
@@ -109,16 +114,32 @@ impl PasswordLinks {
     ) -> Result<(), UseLinkError> {
         let link = read_session(token).ok_or(UseLinkError::Invalid)?;
         let digests = self.digests(link.user_id, &link.digest);
-        let user_id = link.user_id;
-        let context =
-            ChangeContext { actor: Actor::PasswordLink(user_id), client_info, reason: None, now };
-        let hashed = self.hash(context, user_id, &digests, password).await?;
+        let actor = Actor::PasswordLink(link.user_id);
+        let context = ChangeContext { actor, client_info, reason: None, now };
+        let used = self.use_link(context, link.user_id, &digests, password.clone()).await;
+        if let Err(UseLinkError::Invalid) = used
+            && self.has_just_set(context, link.user_id, &digests, &password).await?
+        {
+            return Ok(());
+        }
+        used
+    }
+
+    async fn use_link(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        digests: &[Vec<u8>],
+        password: CredentialValue,
+    ) -> Result<(), UseLinkError> {
+        let now = context.now;
+        let hashed = self.hash(context, user_id, digests, password).await?;
         let mut connection = self.database.connection_of(context.actor.fairness_key()).await?;
         let mut transaction = connection.begin().await?;
         // The lock orders this use before or after another one, and before or after a change of the
         // password or the address.
         users::lock(&mut transaction, user_id).await?;
-        if !self.is_usable(&mut transaction, user_id, &digests, now).await? {
+        if !self.is_usable(&mut transaction, user_id, digests, now).await? {
             return Err(UseLinkError::Invalid);
         }
         let precondition = WritePrecondition::Nothing;
@@ -131,10 +152,38 @@ impl PasswordLinks {
             effect: SaveEffect::NewValue,
         };
         self.writer.write(&mut transaction, save).await?;
-        password_links::delete_of_user(&mut transaction, user_id).await?;
+        let link = password_links::delete_of_user(&mut transaction, user_id, digests).await?;
+        // The used link is remembered as one that expires now, for a form that is sent again. On an
+        // instance whose clock is behind that of the one which sent the link, it is not.
+        if let Some(link) = link.filter(|link| link.created_at < now) {
+            let used = PasswordLink { expires_at: now, ..link };
+            password_links::insert(&mut transaction, &used).await?;
+        }
         storage::commit(transaction).await?;
         connection.release();
         Ok(())
+    }
+
+    /// True when this link has just set this password.
+    async fn has_just_set(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        digests: &[Vec<u8>],
+        password: &CredentialValue,
+    ) -> Result<bool, UseLinkError> {
+        let since = context.now - REPEATED_WITHIN;
+        let is_known = read_on_connection!(self.database, |connection| {
+            password_links::expires_after(&mut connection, user_id, digests, since)
+        })?;
+        if !is_known {
+            return Ok(false);
+        }
+        // Only the link that was used: the use of another one would have deleted it.
+        let type_name = self.types.password().as_str();
+        let sent = SentValue { user_id, type_name, value: password };
+        let (hashing, keyring) = (&self.hasher.hashing, &self.keyring);
+        Ok(has_just_saved(&self.database, hashing, keyring, context, sent).await?)
     }
 
     /// Checks the link and hashes the password. No connection is held meanwhile.

@@ -1,6 +1,6 @@
 //! The page of a link.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{
@@ -223,8 +223,7 @@ async fn two_uses_of_a_link_at_once_set_one_password(pool: PgPool) {
     let server = MailServer::start();
     let app = spawn(pool, &server).await;
     ask_for(&app, MAILED.0).await;
-    let path = path_of(&server.wait_for_mail(1).await);
-    let token = path.rsplit_once('=').unwrap().1;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
     let use_link = async |password: &str| {
         let body = json!({ "Token": token, "NewPassword": password });
         app.post(PAGE, &Credentials::Anonymous, &body).await.status.as_u16()
@@ -235,4 +234,62 @@ async fn two_uses_of_a_link_at_once_set_one_password(pool: PgPool) {
     assert_eq!(statuses, [204, 404]);
     let works = [log_in(&app, "password one").await, log_in(&app, "password two").await];
     assert_eq!(works.iter().filter(|status| **status == 200).count(), 1);
+}
+
+fn token_of_mail(mail: &Value) -> String {
+    path_of(mail).rsplit_once('=').unwrap().1.to_owned()
+}
+
+const USED_ONCE: [(&str, &str); 2] =
+    [("password_mail_sent", "service"), ("credential_saved", "password_link")];
+
+#[sqlx::test]
+async fn a_form_that_is_sent_twice_gets_the_same_answer_for_a_minute(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let unused = token_of_mail(&server.wait_for_mail(1).await);
+    ask_for(&app, MAILED.0).await;
+    let used = token_of_mail(&server.wait_for_mail(2).await);
+    wait_for_event(&app, "sent", 2).await;
+    submit(&app, &used, NEW).await.assert_status(200);
+    let answer = submit(&app, &used, NEW).await;
+    answer.assert_status(200);
+    assert!(answer.body.contains("Your new password is set."), "{answer:?}");
+    // It saves nothing, and is no way to guess the password.
+    assert_last_events(&app, MAILED.0, &USED_ONCE).await;
+    assert_invalid(&submit(&app, &used, "a guess at the password").await);
+    assert_invalid(&submit(&app, &unused, NEW).await);
+    let earlier = "UPDATE password_links SET created_at = created_at - interval '61 seconds',
+                       expires_at = expires_at - interval '61 seconds' WHERE user_id = $1";
+    sqlx::query(earlier).bind(MAILED.0).execute(&app.pool).await.unwrap();
+    assert_invalid(&submit(&app, &used, NEW).await);
+}
+
+#[sqlx::test]
+async fn a_link_does_not_confirm_a_password_that_was_set_in_another_way(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
+    submit(&app, &token, NEW).await.assert_status(200);
+    let own = Credentials::basic(MAILED.1, NEW);
+    let body = json!({"OldPassword": NEW, "NewPassword": "an own password"});
+    let changed = app.post("/api/v1/Agents/User/ChangeOwnPassword", &own, &body).await;
+    changed.assert_saved();
+    assert_invalid(&submit(&app, &token, "an own password").await);
+}
+
+/// Both requests of a double click on two connections.
+#[sqlx::test]
+async fn a_form_that_is_sent_twice_at_once_gets_the_same_answer(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
+    wait_for_event(&app, "sent", 1).await;
+    let (one, other) = tokio::join!(submit(&app, &token, NEW), submit(&app, &token, NEW));
+    one.assert_status(200);
+    other.assert_status(200);
+    assert_last_events(&app, MAILED.0, &USED_ONCE).await;
 }
