@@ -33,6 +33,8 @@ pub(crate) struct WaitingMail {
     pub(crate) session_epoch: i64,
     pub(crate) language: String,
     pub(crate) request_id: String,
+    /// True if somebody asked for it who did not sign in.
+    pub(crate) is_anonymous: bool,
     pub(crate) requested_at: OffsetDateTime,
     /// The number of deliveries, including the one that begins.
     pub(crate) attempts: i32,
@@ -44,6 +46,7 @@ pub(super) struct WaitingRow {
     pub(super) session_epoch: i64,
     pub(super) language: String,
     pub(super) request_id: String,
+    pub(super) is_anonymous: bool,
     pub(super) requested_at: OffsetDateTime,
     pub(super) attempts: i32,
 }
@@ -59,6 +62,7 @@ impl TryFrom<WaitingRow> for WaitingMail {
             session_epoch: row.session_epoch,
             language: row.language,
             request_id: row.request_id,
+            is_anonymous: row.is_anonymous,
             requested_at: row.requested_at,
             attempts: row.attempts,
         })
@@ -146,7 +150,7 @@ pub(crate) async fn claim(
 ) -> Result<Option<WaitingMail>, StorageError> {
     sqlx::query_as!(
         WaitingRow,
-        "WITH due AS (
+        r#"WITH due AS (
              SELECT user_id, mail_id FROM password_mails
              WHERE outcome IS NULL AND next_attempt_at <= $1
              ORDER BY next_attempt_at LIMIT 1
@@ -155,7 +159,7 @@ pub(crate) async fn claim(
          UPDATE password_mails m SET attempts = m.attempts + 1, next_attempt_at = $2
          FROM due WHERE m.user_id = due.user_id AND m.mail_id = due.mail_id
          RETURNING m.user_id, m.mail_id, m.session_epoch, m.language, m.request_id,
-                   m.requested_at, m.attempts",
+                   m.network_digest IS NOT NULL AS "is_anonymous!", m.requested_at, m.attempts"#,
         now,
         until,
     )
@@ -185,8 +189,8 @@ pub(crate) async fn lock_digests(
     Ok(())
 }
 
-/// Notes the recipient of a mail, unless this address has had enough mails of other requests; returns
-/// whether it was noted. `digests` are those of the address under every readable key, the one to
+/// Notes the recipient of a mail, unless this address has had enough mails of other requests of this
+/// kind, anonymous or not; returns whether it was noted. `digests` are those of the address under every readable key, the one to
 /// store first. The transaction has locked the address.
 #[tracing::instrument(name = "db.password_mails.set_address", skip_all, fields(user.id = %mail.user_id))]
 pub(crate) async fn set_address(
@@ -201,6 +205,7 @@ pub(crate) async fn set_address(
          WHERE user_id = $1 AND mail_id = $2 AND outcome IS NULL
            AND (SELECT count(*) FROM password_mails
                 WHERE address_digest = ANY($4::bytea[]) AND requested_at > $5
+                  AND (network_digest IS NOT NULL) = $7::boolean
                   AND NOT (user_id = $1 AND mail_id = $2)) < $6::bigint",
         mail.user_id.as_i32(),
         mail.mail_id,
@@ -208,6 +213,7 @@ pub(crate) async fn set_address(
         digests,
         since,
         limit,
+        mail.is_anonymous,
     )
     .execute(connection)
     .await?;

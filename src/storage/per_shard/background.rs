@@ -149,9 +149,10 @@ pub(in crate::storage) async fn claim_mail(
         let Some(due) = due else { return Ok(None) };
         let claimed = sqlx::query_as!(
             WaitingRow,
-            "UPDATE password_mails SET attempts = attempts + 1, next_attempt_at = $4
+            r#"UPDATE password_mails SET attempts = attempts + 1, next_attempt_at = $4
              WHERE user_id = $1 AND mail_id = $2 AND outcome IS NULL AND next_attempt_at <= $3
-             RETURNING user_id, mail_id, session_epoch, language, request_id, requested_at, attempts",
+             RETURNING user_id, mail_id, session_epoch, language, request_id,
+                       network_digest IS NOT NULL AS "is_anonymous!", requested_at, attempts"#,
             due.user_id,
             due.mail_id,
             now,

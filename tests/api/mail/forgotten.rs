@@ -9,8 +9,8 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::{
-    MAILED, assert_last_events, open, path_of, requests::statements, spawn, spawn_with, submit,
-    token_of, wait_for_event,
+    MAILED, assert_last_events, events, open, path_of, requests::statements, spawn, spawn_with,
+    submit, token_of, wait_for_event,
 };
 use crate::{
     pages::{
@@ -25,7 +25,7 @@ const ASKED: (&str, &str) = ("password_mail_requested", "anonymous");
 const SENT: (&str, &str) = ("password_mail_sent", "service");
 
 /// Fills in the form of the page.
-async fn ask(app: &TestApp, name: &str) -> Answer {
+pub(super) async fn ask(app: &TestApp, name: &str) -> Answer {
     let mut browser = Browser::new(app);
     let page = browser.open(PAGE).await;
     page.assert_status(200);
@@ -205,6 +205,32 @@ async fn one_network_cannot_ask_for_the_mails_of_everybody(pool: PgPool) {
     sqlx::raw_sql(change).execute(&app.pool).await.unwrap();
     ask(&app, MAILED.1).await.assert_status(303);
     server.wait_for_mail(2).await;
+}
+
+#[sqlx::test]
+async fn requests_beyond_the_limit_of_a_user_write_and_count_as_for_an_unknown_name(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    let rows = async || {
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM password_mails");
+        count.fetch_one(&app.pool).await.unwrap()
+    };
+    let mut expected = 0;
+    for name in [MAILED.1, "nobody"] {
+        for _ in 0..10 {
+            ask(&app, name).await.assert_status(303);
+            expected += 1;
+            assert_eq!(rows().await, expected, "{name}");
+        }
+    }
+    for _ in 20..60 {
+        ask(&app, MAILED.1).await.assert_status(303);
+    }
+    ask(&app, MAILED.1).await.assert_status(429);
+    wait_for_event(&app, "sent", 3).await;
+    assert_eq!(server.mails().len(), 3);
+    let events = events(&app, MAILED.0).await;
+    assert_eq!(events.iter().filter(|(kind, _)| kind == ASKED.0).count(), 3, "{events:?}");
 }
 
 #[sqlx::test]

@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 
-use super::{MAILED, ask_for, assert_last_events, hurry, spawn, spawn_with, wait_for_event};
+use super::{
+    MAILED, ask_for, assert_last_events, forgotten::ask as ask_by_name, hurry, spawn, spawn_with,
+    wait_for_event,
+};
 use crate::support::{MailServer, PLAIN, TestApp, assert_becomes};
 
 /// Asserts that a mail whose first delivery failed is given up after this change of its row.
@@ -59,6 +62,24 @@ async fn old_mails_end_and_are_deleted_also_without_a_mail_server(pool: PgPool) 
     let expected = [("kept", Some("sent")), ("overdue", Some("failed")), ("waiting", None)];
     let expected = expected.map(|(id, outcome)| (id.to_owned(), outcome.map(str::to_owned)));
     assert_becomes(expected, found).await;
+}
+
+/// Otherwise, a stranger could keep an administrator from sending a mail.
+#[sqlx::test]
+async fn mails_that_strangers_asked_for_do_not_count_for_callers_who_signed_in(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn_with(pool, &server, &[("KEEPER__MAIL__MAXIMUM_PER_HOUR", "2")]).await;
+    for _ in 0..4 {
+        ask_by_name(&app, MAILED.1).await.assert_status(303);
+    }
+    wait_for_event(&app, "sent", 2).await;
+    for _ in 0..4 {
+        ask_for(&app, MAILED.0).await;
+    }
+    wait_for_event(&app, "sent", 4).await;
+    ask_by_name(&app, MAILED.1).await.assert_status(303);
+    wait_for_event(&app, "throttled", 5).await;
+    assert_eq!(server.mails().len(), 4);
 }
 
 #[sqlx::test]
