@@ -533,6 +533,7 @@ page-import-checking = Filen kontrolleres. Intet er ændret endnu.
 page-import-running-check = Linjerne kontrolleres. Intet ændres.
 page-import-running = Linjerne importeres.
 page-import-checked = Kontrollen er færdig, og intet blev ændret. Send den samme fil igen for at importere.
+page-import-check-ended = Kontrollen sluttede før tid, og intet er ændret. Send filen igen.
 page-import-completed = Importen er færdig.
 page-import-canceled = Importen blev annulleret. Linjer uden resultat blev ikke importeret.
 page-import-refused = Filen blev afvist. Intet blev ændret.

@@ -533,6 +533,7 @@ page-import-checking = Die Datei wird geprüft. Noch wurde nichts geändert.
 page-import-running-check = Die Zeilen werden geprüft. Nichts wird geändert.
 page-import-running = Die Zeilen werden importiert.
 page-import-checked = Die Prüfung ist abgeschlossen, und nichts wurde geändert. Senden Sie dieselbe Datei noch einmal, um sie zu importieren.
+page-import-check-ended = Die Prüfung wurde vorzeitig beendet, und nichts wurde geändert. Senden Sie die Datei erneut.
 page-import-completed = Der Import ist abgeschlossen.
 page-import-canceled = Der Import wurde abgebrochen. Zeilen ohne Ergebnis wurden nicht importiert.
 page-import-refused = Die Datei wurde abgelehnt. Nichts wurde geändert.

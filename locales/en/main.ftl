@@ -536,6 +536,7 @@ page-import-checking = The file is being checked. Nothing was changed yet.
 page-import-running-check = The lines are being checked. Nothing is changed.
 page-import-running = The lines are being imported.
 page-import-checked = The check is complete, and nothing was changed. To import, send the same file again.
+page-import-check-ended = The check ended early, and nothing was changed. Send the file again.
 page-import-completed = The import is complete.
 page-import-canceled = The import was canceled. Lines without a result were not imported.
 page-import-refused = The file was refused. Nothing was changed.

@@ -533,6 +533,7 @@ page-import-checking = Filen kontrolleres. Ingenting er endret ennå.
 page-import-running-check = Linjene kontrolleres. Ingenting endres.
 page-import-running = Linjene importeres.
 page-import-checked = Kontrollen er ferdig, og ingenting ble endret. Send samme fil igjen for å importere.
+page-import-check-ended = Kontrollen ble avsluttet før tiden, og ingenting er endret. Send filen på nytt.
 page-import-completed = Importen er ferdig.
 page-import-canceled = Importen ble avbrutt. Linjer uten resultat ble ikke importert.
 page-import-refused = Filen ble avvist. Ingenting ble endret.

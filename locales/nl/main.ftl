@@ -533,6 +533,7 @@ page-import-checking = Het bestand wordt gecontroleerd. Er is nog niets gewijzig
 page-import-running-check = De regels worden gecontroleerd. Er wordt niets gewijzigd.
 page-import-running = De regels worden geïmporteerd.
 page-import-checked = De controle is klaar, en er is niets gewijzigd. Verzend hetzelfde bestand opnieuw om te importeren.
+page-import-check-ended = De controle is voortijdig beëindigd, en er is niets gewijzigd. Verstuur het bestand opnieuw.
 page-import-completed = De import is klaar.
 page-import-canceled = De import is geannuleerd. Regels zonder resultaat zijn niet geïmporteerd.
 page-import-refused = Het bestand is geweigerd. Er is niets gewijzigd.

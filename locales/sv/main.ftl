@@ -533,6 +533,7 @@ page-import-checking = Filen kontrolleras. Inget har ändrats ännu.
 page-import-running-check = Raderna kontrolleras. Inget ändras.
 page-import-running = Raderna importeras.
 page-import-checked = Kontrollen är klar, och inget ändrades. Skicka samma fil igen för att importera.
+page-import-check-ended = Kontrollen avslutades i förtid, och inget har ändrats. Skicka filen igen.
 page-import-completed = Importen är klar.
 page-import-canceled = Importen avbröts. Rader utan resultat importerades inte.
 page-import-refused = Filen avvisades. Inget ändrades.

@@ -104,6 +104,9 @@ pub(in crate::http) async fn cancel(
     Ok(html::redirect_to(&url))
 }
 
+/// The text of a check that did not reach the end of the file.
+const CHECK_ENDED: &str = "page-import-check-ended";
+
 /// An import of another instance. One in progress that was not seen lately has stopped with it.
 fn other_view(frame: &PageFrame, found: StoredImport) -> JobView {
     let StoredImport { record, instance_id, seen_at } = found;
@@ -114,7 +117,8 @@ fn other_view(frame: &PageFrame, found: StoredImport) -> JobView {
     view.elsewhere = Some(frame.text_with("page-import-elsewhere", &instance));
     if is_lost {
         view.elsewhere = None;
-        view.status = frame.text("page-import-lost");
+        let key = if view.record.is_dry_run { CHECK_ENDED } else { "page-import-lost" };
+        view.status = frame.text(key);
         view.style = "error";
         view.cancel = None;
     }
@@ -153,9 +157,24 @@ fn status_of(is_dry_run: bool, state: ImportState) -> (&'static str, &'static st
         (ImportState::Running, false) => ("page-import-running", ""),
         (ImportState::Completed, true) => ("page-import-checked", "good"),
         (ImportState::Completed, false) => ("page-import-completed", "good"),
-        (ImportState::Canceled, _) => ("page-import-canceled", "warn"),
+        (ImportState::Canceled, true) => (CHECK_ENDED, "warn"),
+        (ImportState::Canceled, false) => ("page-import-canceled", "warn"),
         (ImportState::Refused, _) => ("page-import-refused", "error"),
-        (ImportState::RightLost, _) => ("page-import-right-lost", "error"),
-        (ImportState::Unavailable, _) => ("page-import-unavailable", "error"),
+        (ImportState::RightLost | ImportState::Unavailable, true) => (CHECK_ENDED, "error"),
+        (ImportState::RightLost, false) => ("page-import-right-lost", "error"),
+        (ImportState::Unavailable, false) => ("page-import-unavailable", "error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_ended_early_says_that_nothing_was_changed() {
+        for state in [ImportState::Canceled, ImportState::RightLost, ImportState::Unavailable] {
+            assert_eq!(status_of(true, state).0, CHECK_ENDED, "{state:?}");
+            assert_ne!(status_of(false, state).0, CHECK_ENDED, "{state:?}");
+        }
     }
 }
