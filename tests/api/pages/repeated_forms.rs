@@ -18,7 +18,7 @@ struct UserForm {
 
 const TYPE: &str = "?type=CRM5%2FPASSWORD";
 
-const FORMS: [UserForm; 8] = [
+const FORMS: [UserForm; 9] = [
     UserForm {
         page: "change",
         query: "",
@@ -37,6 +37,13 @@ const FORMS: [UserForm; 8] = [
         page: "credential",
         query: TYPE,
         typed: &[("CredentialValue", "a new password")],
+        event: "credential_saved",
+        notice: "The credential was saved.",
+    },
+    UserForm {
+        page: "credential",
+        query: "?type=ActiveDirectory",
+        typed: &[("Identifier", "S-1-5-21-1-2-3-1101")],
         event: "credential_saved",
         notice: "The credential was saved.",
     },
@@ -65,7 +72,7 @@ const FORMS: [UserForm; 8] = [
     UserForm {
         page: "delete",
         query: "",
-        typed: &[("UserName", "user-7"), ("Confirm", "true")],
+        typed: &[("UserName", "user-8"), ("Confirm", "true")],
         event: "user_deleted",
         notice: "The user was deleted.",
     },

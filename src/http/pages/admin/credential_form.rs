@@ -75,11 +75,7 @@ impl CredentialForm {
     /// old.
     pub(super) fn command(&self, page: &CredentialOfPage) -> Result<SaveCredential, ErrorKind> {
         let credential_type = page.credential_type.clone();
-        let (field, text) = if credential_type.is_identifier() {
-            (IDENTIFIER, SecretString::from(self.identifier.as_str()))
-        } else {
-            (SECRET, self.credential_value.clone())
-        };
+        let (field, text) = self.typed_value(page);
         let value = CredentialValue::require(field, Some(&text))?;
         credential_type.check(field, &value)?;
         let display_value = DisplayValue::parse(DISPLAY_VALUE, &self.display_value)?;
@@ -94,18 +90,26 @@ impl CredentialForm {
         Ok(SaveCredential { user_id: page.user().user_id, credential, replaces })
     }
 
-    /// True when the other request of a form that was sent twice has saved the secret.
+    /// The field with the secret or the identifier, and what was typed there.
+    fn typed_value(&self, page: &CredentialOfPage) -> (&'static str, SecretString) {
+        if page.credential_type.is_identifier() {
+            (IDENTIFIER, SecretString::from(self.identifier.as_str()))
+        } else {
+            (SECRET, self.credential_value.clone())
+        }
+    }
+
+    /// True when the other request of a form that was sent twice has saved the secret or identifier.
     ///
     /// # Errors
-    /// When the secret cannot be compared.
+    /// When the value cannot be compared.
     pub(super) async fn is_just_saved(
         &self,
         context: &RequestContext,
         page: &CredentialOfPage,
     ) -> Result<bool, ApiError> {
-        let Ok(value) = CredentialValue::require(SECRET, Some(&self.credential_value)) else {
-            return Ok(false);
-        };
+        let (field, text) = self.typed_value(page);
+        let Ok(value) = CredentialValue::require(field, Some(&text)) else { return Ok(false) };
         let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
         let is_saved =
             context.clone().run(move |credentials: Arc<Credentials>, caller| async move {
