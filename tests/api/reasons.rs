@@ -144,6 +144,12 @@ async fn sensitive_changes_need_a_reason_if_the_setting_says_so(pool: PgPool) {
     refused.assert_refused(400, "ArgumentException", "invalid_field");
     assert_eq!(refused.json()["Field"], "Keeper-Reason");
     assert_eq!(last_events(&app, PLAIN.0, 9).await.len(), 2);
+    // The header is no member of a carrier.
+    let body = json!({"UserName": "paul", "User": {"Credentials": [{"Value": "a new password"}]}});
+    let path = "/api/v1/Agents/User/SaveUserFromName";
+    let refused = app.post(path, &app.administrator(), &body).await;
+    refused.assert_refused(400, "ArgumentException", "invalid_field");
+    assert_eq!(refused.json()["Field"], "Keeper-Reason");
     save_with(&app, &[b"because"]).await.assert_saved();
     // A missing right comes first, and other changes need none.
     let role = json!({"Role": "auditor"});

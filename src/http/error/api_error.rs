@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use super::kind::ErrorKind;
 use crate::{
     domain::{InvalidField, Reason},
+    http::reason_header::KEEPER_REASON,
     telemetry::error_chain,
 };
 
@@ -36,11 +37,12 @@ impl ApiError {
         self
     }
 
-    /// Names the member of an invalid field or a refused password within `parent`; other errors are
-    /// unchanged.
+    /// Names the member of an invalid field or a refused password within `parent`; other errors, and
+    /// that of a header, are unchanged.
     pub(in crate::http) fn within(mut self, parent: &str) -> Self {
         if let ErrorKind::InvalidField(InvalidField { field, .. })
         | ErrorKind::PasswordRefused { field, .. } = &mut self.kind
+            && field != KEEPER_REASON
         {
             *field = format!("{parent}.{field}");
         }
