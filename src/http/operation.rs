@@ -50,8 +50,15 @@ pub(super) enum Answer {
     Negotiated { status: u16, typed: Box<Typed>, is_selectable: bool },
     /// 204, without a body.
     Nothing,
-    /// A document in this media type.
-    Text(&'static str),
+    /// A document in one of these media types.
+    Text(Vec<&'static str>),
+}
+
+impl Answer {
+    /// True for an HTML page.
+    pub(super) fn is_page(&self) -> bool {
+        matches!(self, Self::Text(media_types) if media_types == &["text/html"])
+    }
 }
 
 impl Operation {
@@ -135,7 +142,7 @@ impl Operation {
 
     /// True when an error can be a page.
     pub(super) fn may_refuse_with_a_page(&self) -> bool {
-        self.may_be_a_page || matches!(self.answer, Answer::Text("text/html"))
+        self.may_be_a_page || self.answer.is_page()
     }
 
     /// Takes the cookie of a session, with `X-XSRF-TOKEN`.
@@ -208,8 +215,13 @@ impl Operation {
     }
 
     /// Answers 200 with a document in this media type.
-    pub(super) fn answers_text(mut self, media_type: &'static str) -> Self {
-        self.answer = Answer::Text(media_type);
+    pub(super) fn answers_text(self, media_type: &'static str) -> Self {
+        self.answers_one_of(&[media_type])
+    }
+
+    /// Answers 200 with a document in one of these media types.
+    pub(super) fn answers_one_of(mut self, media_types: &[&'static str]) -> Self {
+        self.answer = Answer::Text(media_types.to_vec());
         self
     }
 

@@ -39,7 +39,7 @@ pub(in crate::http) fn operation() -> Operation {
         "Exports the audit events of all users, newest first, as CSV or JSON lines.",
     )))
     .accepts(parameters::choice("$format", format, &["csv", "jsonl"]))
-    .answers_text("text/csv")
+    .answers_one_of(&["text/csv", "application/jsonl"])
     .refuses(ErrorKind::Forbidden(MissingRight::ReadAuditEvents))
 }
 

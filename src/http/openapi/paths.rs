@@ -53,10 +53,11 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
     let reason = operation.takes_reason.then(keeper_reason);
     let own = operation.parameters.iter().cloned().chain(reason);
     described = own.fold(described, OperationBuilder::parameter);
-    let is_selectable = match operation.answer {
-        Answer::Negotiated { is_selectable, .. } => Some(is_selectable),
+    let is_selectable = match &operation.answer {
+        Answer::Negotiated { is_selectable, .. } => Some(*is_selectable),
         // Errors are in the language of the request, too.
-        Answer::Nothing | Answer::Text("text/html") => Some(false),
+        Answer::Nothing => Some(false),
+        answer @ Answer::Text(_) if answer.is_page() => Some(false),
         Answer::Text(_) => (route.access != Access::Anybody).then_some(false),
     };
     let common = is_selectable.map(|is_selectable| parameters(route, is_selectable));
@@ -147,15 +148,23 @@ fn body_content(operation: &Operation, typed: &Typed, is_form: bool) -> Content 
     Content::new(Some(RefOr::T(Schema::from(either))))
 }
 
+/// The content of a document: JSON lines are a text.
+fn content_of(media_type: &str) -> Content {
+    let is_text = media_type.starts_with("text/") || media_type == "application/jsonl";
+    if is_text { text_content() } else { object_content() }
+}
+
 /// Status and response of a successful request.
 fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
     let response = ResponseBuilder::new();
     match &operation.answer {
         Answer::Nothing => ("204".to_owned(), response.description("Success.").build()),
-        Answer::Text(media_type) => {
-            let is_text = media_type.starts_with("text/");
-            let content = if is_text { text_content() } else { object_content() };
-            let response = response.description("The document.").content(*media_type, content);
+        Answer::Text(media_types) => {
+            let response = media_types
+                .iter()
+                .fold(response.description("The document."), |response, media_type| {
+                    response.content(*media_type, content_of(media_type))
+                });
             ("200".to_owned(), response.build())
         }
         Answer::Negotiated { status, typed, .. } => {

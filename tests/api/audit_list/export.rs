@@ -41,6 +41,10 @@ async fn an_export_has_every_event_of_its_filter(pool: PgPool) {
         let lines = app.get(&format!("{path}&$format=jsonl"), &app.administrator()).await;
         lines.assert_status(200);
         assert_eq!(lines.header("content-type"), "application/jsonl");
+        let document = app.get("/openapi.json", &Credentials::Anonymous).await.json();
+        let content = &document["paths"][EXPORT]["get"]["responses"]["200"]["content"];
+        let described: Vec<_> = content.as_object().unwrap().keys().collect();
+        assert_eq!(described, ["text/csv", "application/jsonl"]);
         let event = |line: &str| -> Value { serde_json::from_str(line).unwrap() };
         let found: Vec<_> = lines.body.lines().map(event).collect();
         let id = |event: &Value| {
