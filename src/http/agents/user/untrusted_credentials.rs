@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, Time, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 use wire_formats::XmlNames;
 
@@ -348,11 +348,14 @@ fn command(
 }
 
 /// Reads a moment in RFC 3339. Without an offset, as .NET writes a date without a zone, it is in UTC.
+/// Midnight of 1 January of the year 1 is no moment: .NET and the vendor write it for a missing one.
 fn read_moment(field: &str, text: Option<&str>) -> Result<Option<OffsetDateTime>, InvalidField> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339);
     let moment = read(text).or_else(|_| read(&format!("{text}Z")));
-    moment.map(Some).map_err(|_| InvalidField::new(field, Reason::NotMoment))
+    let moment = moment.map_err(|_| InvalidField::new(field, Reason::NotMoment))?;
+    let is_missing = moment.year() == 1 && moment.ordinal() == 1 && moment.time() == Time::MIDNIGHT;
+    Ok(Some(moment).filter(|_| !is_missing))
 }
 
 fn carrier(found: UntrustedCredential, zone: Option<&TimeZone>) -> UntrustedCarrier {

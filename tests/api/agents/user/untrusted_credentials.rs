@@ -119,6 +119,26 @@ async fn the_owner_gets_back_what_they_saved(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn the_missing_date_of_the_vendor_is_no_moment(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for none in ["0001-01-01T00:00:00", "0001-01-01T00:00:00.0000000Z", "0001-01-01T00:00:00+01:00"]
+    {
+        let body = json!({"Type": "imap", "Credentials": {
+            "PublicValue": "a/u", "SecretValue": "s", "ValidFrom": none, "ValidTo": none,
+        }});
+        app.post(&agent("SaveUntrustedCredentials"), &app.plain(), &body).await.assert_status(204);
+        let listed = list_own(&app).await.json();
+        assert_eq!(listed[0]["ValidFrom"], Value::Null, "{none}");
+        assert_eq!(listed[0]["ValidTo"], Value::Null, "{none}");
+    }
+    let body = json!({"Type": "imap", "Credentials": {
+        "PublicValue": "a/u", "ValidFrom": "0001-01-02T00:00:00",
+    }});
+    app.post(&agent("SaveUntrustedCredentials"), &app.plain(), &body).await.assert_status(204);
+    assert_eq!(list_own(&app).await.json()[0]["ValidFrom"], "0001-01-02T00:00:00Z");
+}
+
+#[sqlx::test]
 async fn secrets_are_for_the_owner_and_system_users_only(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((401, "sys"), &["--type", "system"]);
