@@ -14,6 +14,7 @@
 //! | `domain` | types and rules without I/O |
 //! | `configuration`, `telemetry`, `clock` | settings, logs, the current time |
 //! | `log_filter`, `log_events` | the log filter, and the events that it always enables |
+//! | `turns`, `fair_places`, `circuit_breaker` | limits of what callers may wait for |
 //! | `trace_context`, `export_metrics` | the traces that requests belong to; counters of the export |
 //!
 //! Modules depend only on modules below them in this list; `script/lint` checks it.
@@ -27,6 +28,7 @@ mod configuration;
 mod directory;
 mod domain;
 mod export_metrics;
+mod fair_places;
 mod http;
 mod key_sets;
 mod key_wrapping;
@@ -41,6 +43,7 @@ mod startup;
 mod storage;
 mod telemetry;
 mod trace_context;
+mod turns;
 
 /// Components that `script/bench components` measures.
 #[cfg(feature = "bench")]

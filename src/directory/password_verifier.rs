@@ -10,10 +10,7 @@ use std::{fmt::Write, io, sync::Arc};
 use data_encoding::HEXLOWER;
 use ldap3::ldap_escape;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     bind_verdict::{BindVerdict, DirectoryRefusal},
@@ -28,10 +25,10 @@ use super::{
     result_code,
     sid::Sid,
 };
-use crate::{circuit_breaker::Breaker, log_events::alarm, security::random::random_bytes};
-
-/// The logins that may wait for each one that is verified.
-const WAITING: usize = 4;
+use crate::{
+    circuit_breaker::Breaker, domain::client_info::FairnessKey, log_events::alarm,
+    security::random::random_bytes, turns::Turns,
+};
 
 /// The entries that a lookup returns at most. Two are too many.
 const MAXIMUM_ENTRIES: usize = 2;
@@ -43,10 +40,7 @@ pub(crate) struct PasswordVerifier {
     lookups: ConnectionPool,
     binds: ConnectionPool,
     breaker: Breaker,
-    /// A place for each login that is verified.
-    places: Semaphore,
-    /// A place for each login that waits or is verified.
-    entries: Semaphore,
+    turns: Turns,
     metrics: Arc<DirectoryMetrics>,
 }
 
@@ -68,8 +62,7 @@ impl PasswordVerifier {
             lookups: ConnectionPool::new(Arc::clone(&connector), Owner::Service, maximum)?,
             binds: ConnectionPool::new(connector, Owner::Nobody, maximum)?,
             breaker: Breaker::default(),
-            places: Semaphore::new(maximum),
-            entries: Semaphore::new(maximum.saturating_mul(1 + WAITING)),
+            turns: Turns::new(maximum),
             metrics,
         })
     }
@@ -81,10 +74,11 @@ impl PasswordVerifier {
     /// See [`DirectoryError`]. The directory has not decided, and nothing is known about the password.
     pub(crate) async fn verify(
         &self,
+        caller: FairnessKey,
         identifier: Option<&SecretString>,
         password: &SecretString,
     ) -> Result<BindVerdict, DirectoryError> {
-        let verdict = self.verify_in_turn(identifier, password).await;
+        let verdict = self.verify_in_turn(caller, identifier, password).await;
         self.metrics.record_login(&verdict);
         verdict
     }
@@ -110,15 +104,14 @@ impl PasswordVerifier {
 
     async fn verify_in_turn(
         &self,
+        caller: FairnessKey,
         identifier: Option<&SecretString>,
         password: &SecretString,
     ) -> Result<BindVerdict, DirectoryError> {
         let deadline = Instant::now() + self.options.timeout;
-        let _entry = self.entries.try_acquire().map_err(|_| DirectoryError::Busy)?;
         // Half of the time is left for the directory.
-        let place = timeout(self.options.timeout / 2, self.places.acquire()).await;
-        // The semaphore is never closed.
-        let _place = place.ok().and_then(Result::ok).ok_or(DirectoryError::Busy)?;
+        let turn = self.turns.take(caller, self.options.timeout / 2).await;
+        let _turn = turn.ok_or(DirectoryError::Busy)?;
         let passage = self.breaker.enter(Instant::now().into_std());
         let passage = passage.ok_or(DirectoryError::Suspended)?;
         let asking = timeout_at(deadline, self.ask(identifier, password));

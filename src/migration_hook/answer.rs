@@ -8,7 +8,7 @@ use crate::domain::user::{DisplayName, UserType};
 pub(super) const MAXIMUM_LENGTH: usize = 16 * 1024;
 
 /// The answer to a name and a password.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HookAnswer {
     /// The password is right.
     Accepted(AcceptedUser),
@@ -19,7 +19,7 @@ pub(crate) enum HookAnswer {
 }
 
 /// What the old system says about a user whom it accepts. Used for a user who does not exist here.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AcceptedUser {
     /// `None`: the login name.
     pub(crate) display_name: Option<DisplayName>,

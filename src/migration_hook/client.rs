@@ -13,7 +13,6 @@ use reqwest::{
 };
 use secrecy::SecretString;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
 use zeroize::Zeroizing;
 
@@ -26,12 +25,11 @@ use super::{
 };
 use crate::{
     circuit_breaker::{Breaker, Passage},
+    domain::client_info::FairnessKey,
     log_events::alarm,
     trace_context::{client_span, outgoing_headers},
+    turns::{Turn, Turns},
 };
-
-/// The logins that may wait for each request that is in progress.
-const WAITING: usize = 4;
 
 /// How long an unused connection stays open.
 const IDLE_TIME: Duration = Duration::from_secs(15);
@@ -41,18 +39,15 @@ pub(crate) struct MigrationHook {
     client: Client,
     options: HookOptions,
     breaker: Arc<Breaker>,
-    /// A place for each request in progress.
-    places: Semaphore,
-    /// A place for each login that waits or is in progress.
-    entries: Semaphore,
+    turns: Turns,
     metrics: Arc<HookMetrics>,
 }
 
 /// The permission to ask the old system once.
-pub(crate) struct Turn<'hook> {
+pub(crate) struct HookTurn<'hook> {
     hook: &'hook MigrationHook,
     passage: Passage<'hook>,
-    _places: [SemaphorePermit<'hook>; 2],
+    _turn: Turn<'hook>,
 }
 
 impl MigrationHook {
@@ -64,33 +59,30 @@ impl MigrationHook {
         Ok(Self {
             client: http_client(&options)?,
             breaker: Arc::clone(&metrics.breaker),
-            places: Semaphore::new(options.maximum_requests),
-            entries: Semaphore::new(options.maximum_requests * (1 + WAITING)),
+            turns: Turns::new(options.maximum_requests),
             options,
             metrics,
         })
     }
 
-    /// Waits for a place among the requests to the old system.
+    /// Waits for a place of a caller among the requests to the old system.
     ///
     /// # Errors
     /// [`HookError::Suspended`] and [`HookError::Busy`].
-    pub(crate) async fn take_turn(&self) -> Result<Turn<'_>, HookError> {
-        let turn = self.wait_for_turn().await;
+    pub(crate) async fn take_turn(&self, caller: FairnessKey) -> Result<HookTurn<'_>, HookError> {
+        let turn = self.wait_for_turn(caller).await;
         if let Err(error) = &turn {
             self.metrics.record(Err(error));
         }
         turn
     }
 
-    async fn wait_for_turn(&self) -> Result<Turn<'_>, HookError> {
-        let entry = self.entries.try_acquire().map_err(|_| HookError::Busy)?;
+    async fn wait_for_turn(&self, caller: FairnessKey) -> Result<HookTurn<'_>, HookError> {
         // The time for the answer begins after the wait.
-        let place = tokio::time::timeout(self.options.timeout / 2, self.places.acquire()).await;
-        // The semaphore is never closed.
-        let place = place.ok().and_then(Result::ok).ok_or(HookError::Busy)?;
+        let turn = self.turns.take(caller, self.options.timeout / 2).await;
+        let turn = turn.ok_or(HookError::Busy)?;
         let passage = self.breaker.enter(Instant::now()).ok_or(HookError::Suspended)?;
-        Ok(Turn { hook: self, passage, _places: [entry, place] })
+        Ok(HookTurn { hook: self, passage, _turn: turn })
     }
 
     /// Counts a user whose password is kept here from now on.
@@ -161,7 +153,7 @@ impl MigrationHook {
     }
 }
 
-impl Turn<'_> {
+impl HookTurn<'_> {
     /// Asks whether a name and a password are right. The password is sent as the user typed it.
     ///
     /// # Errors
@@ -172,7 +164,7 @@ impl Turn<'_> {
         password: &SecretString,
         now: OffsetDateTime,
     ) -> Result<HookAnswer, HookError> {
-        let Self { hook, passage, _places } = self;
+        let Self { hook, passage, _turn } = self;
         let answered = match hook.request(Question::Login { name, password }, now) {
             Ok(request) => hook.ask(request, passage).await,
             // Without a request, the passage ends without a result.

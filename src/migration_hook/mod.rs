@@ -12,7 +12,7 @@ mod request;
 
 pub(crate) use self::{
     answer::{AcceptedUser, HookAnswer},
-    client::{MigrationHook, Turn, http_client},
+    client::{MigrationHook, http_client},
     error::HookError,
     metrics::HookMetrics,
     options::HookOptions,

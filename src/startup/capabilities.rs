@@ -19,8 +19,8 @@ use crate::{
         authentication::{
             Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
             issuer_token::IssuerTokenAuthenticator, moving::Moving,
-            password::PasswordAuthenticator, session::SessionAuthenticator,
-            ticket::TicketAuthenticator, tokens::Tokens,
+            old_system_questions::OldSystemQuestions, password::PasswordAuthenticator,
+            session::SessionAuthenticator, ticket::TicketAuthenticator, tokens::Tokens,
         },
         credentials::{passwords::Passwords, saving::Credentials},
         import::run::Importers,
@@ -135,9 +135,11 @@ impl Authentication {
 
 /// What moves users from the old system, if there is one.
 fn moving(systems: &Systems, parts: &Parts, saving: &Saving) -> Option<Moving> {
+    let hook = systems.hook.as_ref()?;
     Some(Moving {
         database: parts.database(),
-        hook: Arc::clone(systems.hook.as_ref()?),
+        hook: Arc::clone(hook),
+        questions: OldSystemQuestions::new(Arc::clone(hook), parts.hashing()),
         hashing: parts.hashing(),
         password_type: parts.types.password().clone(),
         writer: Arc::clone(&saving.user_writer),

@@ -1,17 +1,16 @@
 //! Limits the connections of one caller, so that a caller with many requests keeps no other waiting.
 
 use std::{
-    collections::HashMap,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::domain::client_info::FairnessKey;
+use crate::{domain::client_info::FairnessKey, fair_places::FairPlaces};
 
 tokio::task_local! {
     /// The caller that this task works for.
@@ -66,17 +65,12 @@ impl Drop for Held {
 
 /// The callers that use connections or wait for them.
 #[derive(Clone)]
-pub(super) struct Callers {
-    /// The maximum number of connections of one caller.
-    maximum: usize,
-    /// The free places of each caller. A caller without requests has none.
-    places: Arc<Mutex<HashMap<FairnessKey, Weak<Semaphore>>>>,
-}
+pub(super) struct Callers(FairPlaces);
 
 impl Callers {
     /// Each caller may use half of the connections.
     pub(super) fn new(connections: usize) -> Self {
-        Self { maximum: connections.div_ceil(2), places: Arc::default() }
+        Self(FairPlaces::new(connections))
     }
 
     /// Waits until the caller of this task may use one more connection. `None`: the task works for no
@@ -86,21 +80,7 @@ impl Callers {
         if caller == FairnessKey::Service {
             return None;
         }
-        // It is never closed.
-        self.places_of(caller).acquire_owned().await.ok()
-    }
-
-    fn places_of(&self, caller: FairnessKey) -> Arc<Semaphore> {
-        let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = all.get(&caller).and_then(Weak::upgrade) {
-            return places;
-        }
-        if all.len() == all.capacity() {
-            all.retain(|_, places| places.strong_count() > 0);
-        }
-        let places = Arc::new(Semaphore::new(self.maximum));
-        all.insert(caller, Arc::downgrade(&places));
-        places
+        self.0.take(caller).await
     }
 }
 
@@ -109,26 +89,6 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::domain::user::UserId;
-
-    fn user(id: i32) -> FairnessKey {
-        FairnessKey::User(UserId::try_from(id).unwrap())
-    }
-
-    /// A place that is free now.
-    fn free(callers: &Callers, caller: FairnessKey) -> Option<OwnedSemaphorePermit> {
-        working_for(caller, callers.place()).now_or_never().map(Option::unwrap)
-    }
-
-    #[test]
-    fn a_caller_uses_half_of_the_connections_and_others_the_rest() {
-        let callers = Callers::new(5);
-        let held: Vec<_> = (0..3).map(|_| free(&callers, user(1)).unwrap()).collect();
-        assert!(free(&callers, user(1)).is_none());
-        assert!(free(&callers, user(2)).is_some());
-        drop(held);
-        assert!(free(&callers, user(1)).is_some());
-    }
 
     #[test]
     fn the_service_itself_needs_no_place() {
@@ -138,17 +98,5 @@ mod tests {
             let service = working_for(FairnessKey::Service, callers.place());
             assert!(service.now_or_never().unwrap().is_none());
         }
-    }
-
-    #[test]
-    fn callers_who_left_take_no_memory() {
-        let callers = Callers::new(1);
-        let stays = free(&callers, user(1)).unwrap();
-        for id in 2..10_000 {
-            drop(free(&callers, user(id)).unwrap());
-        }
-        assert!(callers.places.lock().unwrap().capacity() < 100);
-        assert!(free(&callers, user(1)).is_none(), "a caller keeps its places");
-        drop(stays);
     }
 }

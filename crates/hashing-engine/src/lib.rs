@@ -105,6 +105,7 @@ pub use self::{
     random::RandomError,
     secret_forms::SecretForms,
     single_flight::{Flight, FlightOutcome, SingleFlight},
+    verification::CacheKeys,
     verification_key::VerificationDigest,
     verification_request::{RowStamp, Verification, VerificationOutcome, VerificationRequest},
 };

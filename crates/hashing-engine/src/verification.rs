@@ -18,16 +18,40 @@ use super::{
     verification_request::{Verification, VerificationOutcome, VerificationRequest},
 };
 
+/// What the result of a request is cached under. It has no secret, and can outlive the request.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheKeys<K> {
+    client: (K, VerificationDigest),
+    verified: VerificationDigest,
+    refused: VerificationDigest,
+    may_succeed: bool,
+}
+
 impl<K: FairnessKey> HashingEngine<K> {
     /// The cached result of a request. The application throttles requests, whether cached or not.
     #[must_use]
     pub fn cached_result(&self, request: &VerificationRequest<'_>) -> Option<bool> {
-        let (digest, now) = (self.verification_key.digest(request), Instant::now());
-        if self.verified.contains(digest, now) {
+        let verified = self.verification_key.digest(request);
+        self.find(verified, || self.verification_key.refusal_digest(request))
+    }
+
+    /// As [`Self::cached_result`], after the request.
+    #[must_use]
+    pub fn recall(&self, keys: &CacheKeys<K>) -> Option<bool> {
+        self.find(keys.verified, || keys.refused)
+    }
+
+    fn find(
+        &self,
+        verified: VerificationDigest,
+        refused: impl FnOnce() -> VerificationDigest,
+    ) -> Option<bool> {
+        let now = Instant::now();
+        if self.verified.contains(verified, now) {
             self.metrics.cache_hits.inc();
             return Some(true);
         }
-        let was_refused = self.refused.contains(self.verification_key.refusal_digest(request), now);
+        let was_refused = self.refused.contains(refused(), now);
         if was_refused {
             self.metrics.repeated.inc();
         }
@@ -80,7 +104,7 @@ impl<K: FairnessKey> HashingEngine<K> {
         counter.inc();
         let Verified { is_right, started } = value?;
         let is_right = is_right && request.may_succeed;
-        self.remember(key, request, is_right, Duration::MAX);
+        self.remember(&self.cache_keys(key, request), is_right, Duration::MAX);
         Ok(match (is_right, is_first) {
             (false, _) => Verification::wrong(self.owed(request.secret, started)),
             (true, true) => Verification::right(VerificationOutcome::Verified),
@@ -95,22 +119,27 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.verification_key.digest(request)
     }
 
+    /// What the result of a request is cached under.
+    #[must_use]
+    pub fn cache_keys(&self, key: K, request: &VerificationRequest<'_>) -> CacheKeys<K> {
+        let verification_key = &self.verification_key;
+        CacheKeys {
+            client: (key, verification_key.name_digest(request.name)),
+            verified: verification_key.digest(request),
+            refused: verification_key.refusal_digest(request),
+            may_succeed: request.may_succeed,
+        }
+    }
+
     /// Caches the result of a request, whether a hash or another system decided it. A right secret is
     /// cached for `longest` at most.
-    pub fn remember(
-        &self,
-        key: K,
-        request: &VerificationRequest<'_>,
-        is_right: bool,
-        longest: Duration,
-    ) {
+    pub fn remember(&self, keys: &CacheKeys<K>, is_right: bool, longest: Duration) {
         let now = Instant::now();
-        if is_right && request.may_succeed {
-            self.verified.insert_for(self.verification_key.digest(request), now, longest);
-            let name = self.verification_key.name_digest(request.name);
-            self.returning_clients.insert((key, name), now);
+        if is_right && keys.may_succeed {
+            self.verified.insert_for(keys.verified, now, longest);
+            self.returning_clients.insert(keys.client, now);
         } else {
-            self.refused.insert(self.verification_key.refusal_digest(request), now);
+            self.refused.insert(keys.refused, now);
         }
     }
 

@@ -35,6 +35,9 @@ pub(crate) use hashing_engine::{
     SingleFlight, StoredHash, Verification, VerificationDigest, VerificationOutcome, WeakHash,
 };
 
+/// What the result of a verification is cached under.
+pub(crate) type CacheKeys = hashing_engine::CacheKeys<FairnessKey>;
+
 /// Admits one request to the engine until it is dropped.
 pub(crate) type Admission = hashing_engine::Admission<FairnessKey>;
 
@@ -179,15 +182,23 @@ impl HashingEngine {
         self.0.digest(&OwnedRequest::new(request).as_request())
     }
 
-    /// Caches what another system decided about a request: a right secret for `longest` at most.
-    pub(crate) fn remember(
+    /// What the result of a request is cached under. It has no secret, and can outlive the request.
+    pub(crate) fn cache_keys(
         &self,
         key: FairnessKey,
         request: &VerificationRequest<'_>,
-        is_right: bool,
-        longest: Duration,
-    ) {
-        self.0.remember(key, &OwnedRequest::new(request).as_request(), is_right, longest);
+    ) -> CacheKeys {
+        self.0.cache_keys(key, &OwnedRequest::new(request).as_request())
+    }
+
+    /// As [`Self::cached_result`], after the request.
+    pub(crate) fn recall(&self, keys: &CacheKeys) -> Option<bool> {
+        self.0.recall(keys)
+    }
+
+    /// Caches what another system decided about a request: a right secret for `longest` at most.
+    pub(crate) fn remember(&self, keys: &CacheKeys, is_right: bool, longest: Duration) {
+        self.0.remember(keys, is_right, longest);
     }
 
     /// True when the value matches the hash. Uses no cache.

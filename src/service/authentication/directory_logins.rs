@@ -3,17 +3,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 
 use super::password_target::{PresentedPassword, Target};
 use crate::{
     directory::{BindVerdict, DirectoryError, PasswordVerifier},
     domain::client_info::FairnessKey,
     security::hashing::{HashingEngine, SingleFlight, VerificationDigest},
+    service::detached::detached,
 };
 
 /// What the directory says about a password, for each login that waits for it.
 type SharedVerdict = Result<BindVerdict, Arc<DirectoryError>>;
+
+/// The logins that one question decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Equal {
+    /// With the same password for the same credential, from any address: a password that many send at
+    /// once is counted once, so it must be sent to the directory once.
+    Password(VerificationDigest),
+    /// Without a credential that the directory verifies, from one address.
+    Nobody(FairnessKey),
+}
 
 /// Asks the directory about passwords.
 pub(crate) struct DirectoryLogins {
@@ -22,8 +33,7 @@ pub(crate) struct DirectoryLogins {
     verified_lifetime: Duration,
     /// The time of every refusal since the directory was asked, which is longer than its deadline.
     pub(super) refusal_time: Duration,
-    /// Of one address each, as in the hashing engine.
-    flights: SingleFlight<(FairnessKey, Option<VerificationDigest>), SharedVerdict>,
+    flights: Arc<SingleFlight<Equal, SharedVerdict>>,
 }
 
 impl DirectoryLogins {
@@ -33,41 +43,54 @@ impl DirectoryLogins {
         verified_lifetime: Duration,
         refusal_time: Duration,
     ) -> Self {
-        Self { verifier, verified_lifetime, refusal_time, flights: SingleFlight::new() }
+        Self { verifier, verified_lifetime, refusal_time, flights: Arc::default() }
     }
 
     /// Asks the directory about the password of a login, and caches its verdict. The password is sent
-    /// only if it can authenticate the owner of the target.
+    /// only if it can authenticate the owner of the target. A question that was sent goes on when the
+    /// client leaves: its verdict must be known to the next login with the same password.
     ///
     /// # Errors
     /// When the directory has not decided.
     pub(super) async fn ask(
         &self,
-        hashing: &HashingEngine,
+        hashing: &Arc<HashingEngine>,
         presented: PresentedPassword<'_>,
         target: Option<&Target<'_>>,
     ) -> SharedVerdict {
         let key = presented.client_info.fairness_key();
         let request = target.map(|target| target.request(presented));
-        // An equal login may have finished since the application read the cache.
-        if request.as_ref().and_then(|request| hashing.cached_result(request)) == Some(true) {
-            return Ok(BindVerdict::Accepted);
-        }
-        let digest = request.as_ref().map(|request| hashing.digest(request));
-        let start = || {
-            let verifier = Arc::clone(&self.verifier);
+        let equal = match &request {
+            Some(request) => Equal::Password(hashing.digest(request)),
+            None => Equal::Nobody(key),
+        };
+        let keys = request.as_ref().map(|request| hashing.cache_keys(key, request));
+        let lifetime = self.verified_lifetime;
+        let asking = {
+            let (verifier, hashing) = (Arc::clone(&self.verifier), Arc::clone(hashing));
             let allowed = target.filter(|target| target.is_login_allowed);
             let identifier = allowed.and_then(|target| target.identifier.clone());
             // In the form in which passwords are compared here, so that one count is one password.
             let password = presented.password.secret().clone();
-            async move { verifier.verify(identifier.as_ref(), &password).await.map_err(Arc::new) }
-                .boxed()
+            async move {
+                // An equal login may have finished since the application read the cache.
+                match keys.and_then(|keys| hashing.recall(&keys)) {
+                    Some(true) => return Ok(BindVerdict::Accepted),
+                    Some(false) => return Ok(BindVerdict::NotSent),
+                    None => {}
+                }
+                let verdict = verifier.verify(key, identifier.as_ref(), &password).await?;
+                if let Some(keys) = &keys {
+                    hashing.remember(keys, verdict == BindVerdict::Accepted, lifetime);
+                }
+                Ok::<_, DirectoryError>(verdict)
+            }
         };
-        let verdict = self.flights.join_or_start((key, digest), start).await.value?;
-        if let Some(request) = &request {
-            let is_right = verdict == BindVerdict::Accepted;
-            hashing.remember(key, request, is_right, self.verified_lifetime);
-        }
-        Ok(verdict)
+        let flights = Arc::clone(&self.flights);
+        let asking = async move {
+            let start = || asking.map_err(Arc::new).boxed();
+            flights.join_or_start(equal, start).await.value
+        };
+        detached(asking).await
     }
 }

@@ -43,7 +43,7 @@ pub(crate) enum AuthenticationError {
     IssuerUnavailable(#[from] IssuerUnavailable),
     /// The old system, which decides about this login, gave no answer. The attempt is not counted.
     #[error("the old system cannot be asked whether the password is right")]
-    OldSystemUnavailable(#[from] HookError),
+    OldSystemUnavailable(#[source] Arc<HookError>),
     /// Users do not move while the service is read-only.
     #[error("the service is read-only, and the user would have to move from the old system")]
     ReadOnly,
@@ -113,7 +113,7 @@ impl AuthenticationError {
     /// True when waiting logins, not the old system or the directory, are the reason.
     pub(crate) fn is_other_system_busy(&self) -> bool {
         match self {
-            Self::OldSystemUnavailable(error) => matches!(error, HookError::Busy),
+            Self::OldSystemUnavailable(error) => matches!(**error, HookError::Busy),
             Self::DirectoryUnavailable(error) => matches!(**error, DirectoryError::Busy),
             Self::Refused { .. }
             | Self::ChangeRequired { .. }

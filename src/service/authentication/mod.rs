@@ -10,6 +10,7 @@ pub(crate) mod issued;
 pub(crate) mod issuer_token;
 mod login_attempt;
 pub(crate) mod moving;
+pub(crate) mod old_system_questions;
 mod outcome;
 pub(crate) mod password;
 mod password_elsewhere;

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 
 use super::{
     error::AuthenticationError,
+    old_system_questions::OldSystemQuestions,
     password_target::{PresentedPassword, Target},
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
         validity::Validity,
         vendor_ids::VendorIds,
     },
-    migration_hook::{AcceptedUser, HookError, MigrationHook, Turn},
+    migration_hook::{AcceptedUser, MigrationHook},
     security::hashing::{HashingEngine, StoredHash},
     service::{
         credentials::hasher::HashedCredential,
@@ -46,6 +47,7 @@ use crate::{
 pub(crate) struct Moving {
     pub(crate) database: Database,
     pub(crate) hook: Arc<MigrationHook>,
+    pub(crate) questions: OldSystemQuestions,
     pub(crate) hashing: Arc<HashingEngine>,
     /// The type of the credential that is kept.
     pub(crate) password_type: CredentialType,
@@ -96,14 +98,6 @@ impl Moving {
     /// True for the type of the credential that is kept.
     pub(super) fn is_password_type(&self, type_name: &str) -> bool {
         self.password_type.as_str() == type_name
-    }
-
-    /// Waits until the old system may be asked.
-    ///
-    /// # Errors
-    /// When too many logins wait, or the old system failed several times in a row.
-    pub(super) async fn take_turn(&self) -> Result<Turn<'_>, HookError> {
-        self.hook.take_turn().await
     }
 
     /// Keeps the password of a user whom the old system accepted, and adds a user who does not

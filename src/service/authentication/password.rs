@@ -21,7 +21,7 @@ use super::{
     login_attempt::{Hashed, LoginAttempt, Verified, delay},
     moving::Moving,
     outcome::{self, PasswordLogin},
-    password_target::{PresentedPassword, Target},
+    password_target::{PresentedPassword, Target, types_of},
 };
 use crate::{
     domain::{
@@ -236,21 +236,20 @@ impl PasswordAuthenticator {
             // Boxed so that this rare branch does not enlarge every waiting future.
             return Box::pin(self.verify_in_directory(directory, of, unknown, admission)).await;
         }
-        let types = unknown.iter().map(|target| target.credential_type.to_owned()).collect();
         let answer_use = match moving {
             Some(moving) => moving.answer_use(login, presented, &unknown).await?,
             None => None,
         };
         let reserved = if let Some((moving, answer_use)) = moving.zip(answer_use) {
             // Boxed so that this rare branch does not enlarge every waiting future.
-            let asked = self.ask_old_system(moving, answer_use, of, types, admission);
+            let asked = self.ask_old_system(moving, answer_use, of, &unknown, admission);
             let Some(reserved) = Box::pin(asked).await? else {
                 return Ok(Verified::AcceptedByOldSystem);
             };
             reserved
         } else {
             let is_known = counters.address.is_privileged();
-            self.throttling.reserve_attempt(attempt, types, is_known).await?
+            self.throttling.reserve_attempt(attempt, types_of(&unknown), is_known).await?
         };
         match self.verify_by_hash(of, unknown, &reserved).await? {
             Hashed::Row(row, lookup) => Ok(Verified::Row(row, lookup)),

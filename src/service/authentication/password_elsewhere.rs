@@ -12,7 +12,7 @@ use super::{
     login_attempt::{Hashed, LoginAttempt, Verified, delay},
     moving::{AnswerUse, Moving, asked_name},
     password::PasswordAuthenticator,
-    password_target::Target,
+    password_target::{Target, types_of},
 };
 use crate::{
     directory::BindVerdict, domain::credential_type::ACTIVE_DIRECTORY, migration_hook::HookAnswer,
@@ -30,21 +30,23 @@ impl PasswordAuthenticator {
         moving: &Moving,
         answer_use: AnswerUse,
         LoginAttempt { login, presented, attempt, .. }: LoginAttempt<'_, '_>,
-        types: Vec<String>,
+        targets: &[Target<'_>],
         admission: &mut Option<Admission>,
     ) -> Result<Option<Vec<ReservedAttempt>>, AuthenticationError> {
         // Nothing was asked, so there is nothing to count: this verifies no password.
         let begun = moving.maintenance.begin_change();
         let change = begun.ok_or(AuthenticationError::ReadOnly)?;
         *admission = None;
-        let turn = moving.take_turn().await?;
         let pending = self.throttling.pending_attempt(attempt);
-        let reserved = self.throttling.reserve_attempt(&pending, types, false).await?;
-        let may_ask = |reserved: &ReservedAttempt| {
-            moving.is_password_type(&reserved.credential_type) && !reserved.is_locked
+        let reserved = self.throttling.reserve_attempt(&pending, types_of(targets), false).await?;
+        let may_ask = |target: &&Target<'_>| {
+            let is_admitted = |reserved: &ReservedAttempt| {
+                reserved.credential_type == target.credential_type && !reserved.is_locked
+            };
+            moving.is_password_type(target.credential_type) && reserved.iter().any(is_admitted)
         };
-        if reserved.iter().any(may_ask) {
-            match turn.ask(asked_name(login, presented), presented.typed, presented.now).await {
+        if let Some(target) = targets.iter().find(may_ask) {
+            match moving.questions.ask(asked_name(login, presented), presented, target).await {
                 Ok(HookAnswer::Accepted(user)) => {
                     self.throttling.release_attempt(&pending).await?;
                     if answer_use == AnswerUse::Move {
@@ -56,7 +58,7 @@ impl PasswordAuthenticator {
                 Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {}
                 Err(error) => {
                     self.throttling.release_attempt(&pending).await?;
-                    return Err(error.into());
+                    return Err(AuthenticationError::OldSystemUnavailable(error));
                 }
             }
         }
@@ -80,7 +82,7 @@ impl PasswordAuthenticator {
         let LoginAttempt { attempt, counters, .. } = of;
         let pending = self.throttling.pending_attempt(attempt);
         let of = LoginAttempt { pending: Some(&pending), ..of };
-        let types = targets.iter().map(|target| target.credential_type.to_owned()).collect();
+        let types = types_of(&targets);
         let is_known = counters.address.is_privileged();
         let reserved = self.throttling.reserve_attempt(&pending, types, is_known).await?;
         let (in_directory, here): (Vec<_>, Vec<_>) = targets.into_iter().partition(is_in_directory);

@@ -26,6 +26,11 @@ pub(super) struct PresentedPassword<'request> {
     pub(super) now: OffsetDateTime,
 }
 
+/// The credential types of the targets.
+pub(super) fn types_of(targets: &[Target<'_>]) -> Vec<String> {
+    targets.iter().map(|target| target.credential_type.to_owned()).collect()
+}
+
 /// A credential type that may be attempted, with the stored credential.
 pub(super) struct Target<'login> {
     pub(super) credential_type: &'login str,

@@ -315,6 +315,26 @@ async fn concurrent_logins_of_one_user_share_binds(pool: PgPool) {
     assert_eq!(failure_count(&app, 501).await, 0);
 }
 
+/// The guess counts once, so it is one attempt in the directory, too.
+#[sqlx::test]
+async fn the_same_guess_from_many_addresses_is_sent_once(pool: PgPool) {
+    let slapd = Slapd::start(&person("ola", 1101, "of ola"));
+    let more = ("VERIFY_TIMEOUT_SECONDS", "10");
+    let app = spawn(pool, &slapd.variables(), &[SETTINGS[0], more]).await;
+    add(&app, (501, "ola"), 1101).await;
+    let app = app.spawn_instance(&[("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let credentials = Credentials::basic("ola", "a guess");
+    let guesses = (1..=20).map(|number| {
+        let request = app.request(Method::GET, PRINCIPAL, &credentials);
+        request.header("X-Forwarded-For", format!("203.0.113.{number}")).send()
+    });
+    for answer in futures_util::future::join_all(guesses).await {
+        assert_eq!(answer.unwrap().status(), 401);
+    }
+    assert_number(outcomes(&app, "refused").await, 1);
+    assert_eq!(failures_in_a_row(&app, 501).await, [1, 1]);
+}
+
 /// The failures of a user for the throttling, of the directory and of passwords here.
 async fn throttled_failures(app: &TestApp, user_id: i32) -> Vec<i32> {
     let statement = "SELECT throttle_failures FROM authentication_attempts

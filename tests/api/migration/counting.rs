@@ -17,17 +17,18 @@ fn failed() -> Reply {
     http_reply("500 Internal Server Error", JSON, "")
 }
 
-/// Logs in with one wrong password twice at once. The old system gives `first` to the login that
-/// began first, but after it has given `second` to the other one. Returns the answers in the order of
-/// the beginnings.
+/// Logs in with one wrong password at two instances at once, which do not share the question. The old
+/// system gives `first` to the login that began first, but after it has given `second` to the other one.
+/// Returns the answers in the order of the beginnings.
 async fn log_in_twice(app: &TestApp, old: &OldSystem, first: Reply, second: Reply) -> [Answer; 2] {
+    let other = app.spawn_instance(&[]).await;
     let before = old.requests().len();
     old.set_reply(late(Duration::from_secs(1), first));
     let slow = login(app, "anton", "guess");
     let fast = async {
         assert_becomes(before + 1, async || old.requests().len()).await;
         old.set_reply(second);
-        login(app, "anton", "guess").await
+        login(&other, "anton", "guess").await
     };
     futures_util::future::join(slow, fast).await.into()
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use sqlx::PgPool;
 
 use super::{assert_unavailable, counted_failures, login, logins, spawn, user_id};
 use crate::support::{
-    OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority, free_address, http_reply, late,
-    old_password, replace, wait_until,
+    Answer, Credentials, OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority, assert_becomes,
+    free_address, http_reply, late, old_password, replace, wait_until,
 };
 
 const JSON: &str = "application/json";
@@ -143,6 +144,38 @@ async fn nothing_listens(pool: PgPool) {
     assert!((logins(&app, "unreachable").await - 1.0).abs() < f64::EPSILON);
 }
 
+/// Logs in from an address behind a proxy, with a name of its own.
+async fn login_from(app: &TestApp, address: usize, number: usize) -> Answer {
+    let credentials = Credentials::basic(&format!("karl{number}"), "any");
+    let request = app.request(Method::GET, PRINCIPAL, &credentials);
+    let request = request.header("X-Forwarded-For", format!("203.0.113.{address}"));
+    Answer::read(request.send().await.unwrap()).await
+}
+
+#[sqlx::test]
+async fn an_address_whose_logins_wait_leaves_half_of_the_questions_to_others(pool: PgPool) {
+    let old = OldSystem::start();
+    let limits = [
+        ("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "2"),
+        ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    let app = spawn(pool, &old, &limits).await;
+    old.set_reply(Reply::Nothing);
+    let waiting = join_all((0..20).map(|number| login_from(&app, 1, number)));
+    let other = async {
+        assert_becomes(1, async || old.requests().len()).await;
+        let answer = login_from(&app, 2, 20);
+        let (answer, ()) =
+            futures_util::future::join(answer, assert_becomes(2, async || old.requests().len()))
+                .await;
+        answer
+    };
+    let (answers, other) = futures_util::future::join(waiting, other).await;
+    assert_eq!(other.json()["Code"], "old_system_unavailable");
+    let codes: Vec<_> = answers.iter().map(|answer| answer.json()["Code"].clone()).collect();
+    assert!(codes.iter().any(|code| code == "overloaded"), "{codes:?}");
+}
+
 #[sqlx::test]
 async fn a_slow_old_system_blocks_no_other_login(pool: PgPool) {
     let old = OldSystem::start();
@@ -150,12 +183,12 @@ async fn a_slow_old_system_blocks_no_other_login(pool: PgPool) {
         ("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "2"),
         ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "2"),
         ("KEEPER__HASHING__THREADS", "1"),
+        ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
     ];
     let app = spawn(pool, &old, &limits).await;
     old.set_reply(Reply::Nothing);
-    let names: Vec<_> = (0..20).map(|number| format!("karl{number}")).collect();
     let started = Instant::now();
-    let waiting = join_all(names.iter().map(|name| login(&app, name, "any")));
+    let waiting = join_all((0..20).map(|number| login_from(&app, number % 2, number)));
     let others = async {
         for _ in 0..10 {
             app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
@@ -168,7 +201,7 @@ async fn a_slow_old_system_blocks_no_other_login(pool: PgPool) {
     let codes: Vec<_> =
         answers.iter().map(|answer| answer.json()["Code"].as_str().unwrap().to_owned()).collect();
     let count = |code: &str| codes.iter().filter(|found| *found == code).count();
-    // Two are asked about, eight wait for them, and ten are refused at once.
+    // Of each address, one is asked about, four wait for it, and five are refused at once.
     let asked = count("old_system_unavailable");
     assert_eq!(asked + count("overloaded"), 20, "{codes:?}");
     // More only if logins began so late that they found a place in time.
@@ -187,12 +220,12 @@ async fn logins_that_wait_take_no_place_in_the_hashing_queue(pool: PgPool) {
         ("KEEPER__HASHING__THREADS", "1"),
         ("KEEPER__HASHING__DEADLINE_SECONDS", "1"),
         ("KEEPER__HASHING__ITERATIONS", "8"),
+        ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
     ];
     let app = spawn(pool, &old, &limits).await;
     assert!((app.metric("keeper_hashing_queue_length").await - 128.0).abs() < f64::EPSILON);
     old.set_reply(Reply::Nothing);
-    let names: Vec<_> = (0..180).map(|number| format!("karl{number}")).collect();
-    let waiting = join_all(names.iter().map(|name| login(&app, name, "any")));
+    let waiting = join_all((0..180).map(|number| login_from(&app, number % 2, number)));
     let other = async {
         wait_until("40 requests are sent", async || old.requests().len() >= 40).await;
         login(&app, "paul", "paul-password").await
@@ -205,7 +238,8 @@ async fn logins_that_wait_take_no_place_in_the_hashing_queue(pool: PgPool) {
 #[sqlx::test]
 async fn a_login_that_waited_for_a_place_has_the_whole_time_for_its_answer(pool: PgPool) {
     let old = OldSystem::start();
-    let limits = [("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "6")];
+    // One address has half of them.
+    let limits = [("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "12")];
     let app = spawn(pool, &old, &limits).await;
     // 60 % of the time limit.
     let rejected = http_reply("200 OK", JSON, r#"{"result":"rejected"}"#);

@@ -1,12 +1,18 @@
 //! Logins that the old system refuses.
 
+use std::time::Duration;
+
+use reqwest::Method;
 use serde_json::Value;
 use sqlx::PgPool;
 
 use super::{counted_failures, login, logins, spawn, user_id};
 use crate::{
     guessing::{end_delays, fingerprint},
-    support::{Credentials, Instance, OldSystem, PLAIN, PRINCIPAL, old_password},
+    support::{
+        Credentials, Instance, OldSystem, PLAIN, PRINCIPAL, http_reply, late, old_password,
+        wait_until,
+    },
 };
 
 /// True for a statement of a login. Work in the background has no span, or that of another statement.
@@ -97,6 +103,39 @@ async fn guesses_are_throttled_before_the_old_system_is_asked(pool: PgPool) {
     stopped.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
     assert_eq!(stopped.headers.get("retry-after"), None);
     assert_eq!(old.requests().len(), 50);
+}
+
+#[sqlx::test]
+async fn the_same_guess_of_many_reaches_the_old_system_once(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let credentials = Credentials::basic("anton", "a guess");
+    let guesses = (1..=24).map(|number| {
+        let request = app.request(Method::GET, PRINCIPAL, &credentials);
+        request.header("X-Forwarded-For", format!("203.0.113.{number}")).send()
+    });
+    for answer in futures_util::future::join_all(guesses).await {
+        assert_eq!(answer.unwrap().status(), 401);
+    }
+    assert_eq!(old.requests().len(), 1);
+}
+
+#[sqlx::test]
+async fn a_guess_of_a_client_that_leaves_reaches_the_old_system_once(pool: PgPool) {
+    let old = OldSystem::start();
+    let rejected = http_reply("200 OK", "application/json", r#"{"result":"rejected"}"#);
+    old.set_reply(late(Duration::from_secs(1), rejected));
+    let app = spawn(pool, &old, &[]).await;
+    let credentials = Credentials::basic("anton", "a guess");
+    for _ in 0..3 {
+        let request = app.request(Method::GET, PRINCIPAL, &credentials).send();
+        let leaving = tokio::spawn(request);
+        wait_until("the old system is asked", async || old.requests().len() == 1).await;
+        leaving.abort();
+        app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
+    }
+    login(&app, "anton", "a guess").await.assert_unauthenticated();
+    assert_eq!(old.requests().len(), 1);
 }
 
 #[sqlx::test]
