@@ -176,7 +176,9 @@ impl Throttling {
         let reserved = types.into_iter().map(|reserved| {
             let ReservedType { credential_type, failures, throttle_failures } = reserved;
             let is_last = failures == MAXIMUM_CONSECUTIVE;
-            if is_last || throttle_failures == self.limits.maximum_failures {
+            // The owner's attempt from a known address is not counted, so it reaches no limit.
+            let is_stopped = is_throttled && throttle_failures == self.limits.maximum_failures;
+            if is_last || is_stopped {
                 tracing::warn!(
                     user.id = attempt.subject.as_i32(),
                     credential.r#type = credential_type,
