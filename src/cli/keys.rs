@@ -15,7 +15,7 @@ use super::{
 use crate::{
     configuration::Settings,
     security::{
-        keyring::{Keyring, KeyringFile, StoredKeyring},
+        keyring::{Keyring, KeyringFile, KeyringLock, StoredKeyring},
         wrapped_keyring::{MasterKeyKind, WrappedDataKey},
     },
     startup,
@@ -194,6 +194,7 @@ fn name(wrapped: &WrappedDataKey) -> String {
 async fn wrap(settings: &Settings, keyring: Source, key: &MasterKey) -> Result<(), Failure> {
     let path = path(settings, keyring.file)?;
     let kind = key.require(settings)?;
+    let _lock = lock(&path, keyring.stdout)?;
     let mut file = match StoredKeyring::read(&path)? {
         StoredKeyring::Plain(file) => file,
         StoredKeyring::Wrapped(wrapped) => {
@@ -211,6 +212,7 @@ async fn wrap(settings: &Settings, keyring: Source, key: &MasterKey) -> Result<(
 async fn rewrap(settings: &Settings, keyring: Source, key: &MasterKey) -> Result<(), Failure> {
     let path = path(settings, keyring.file)?;
     let kind = key.require(settings)?;
+    let _lock = lock(&path, keyring.stdout)?;
     let mut file = startup::open_keyring_file(settings, &path).await?;
     let text = startup::wrap_keyring(settings, kind, &mut file).await?;
     write(&path, keyring.stdout, &text, "rewrapped", "distribute it to every instance")
@@ -218,6 +220,7 @@ async fn rewrap(settings: &Settings, keyring: Source, key: &MasterKey) -> Result
 
 async fn unwrap(settings: &Settings, keyring: Source) -> Result<(), Failure> {
     let path = path(settings, keyring.file)?;
+    let _lock = lock(&path, keyring.stdout)?;
     if StoredKeyring::read(&path)?.data_key().is_none() {
         return Err(Failure::new(format!("the keyring {} is not wrapped", path.display())));
     }
@@ -225,6 +228,11 @@ async fn unwrap(settings: &Settings, keyring: Source) -> Result<(), Failure> {
     file.remove_wrap();
     let next = "remove keyring.transit and keyring.pkcs11 from the settings";
     write(&path, keyring.stdout, &file.to_json()?, "unwrapped", next)
+}
+
+/// Keeps other commands from changing the file, unless the changed keyring is printed.
+fn lock(path: &Path, is_printed: bool) -> Result<Option<KeyringLock>, Failure> {
+    if is_printed { Ok(None) } else { Ok(Some(KeyringLock::take(path)?)) }
 }
 
 fn write(

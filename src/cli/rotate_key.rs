@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock,
     configuration::Settings,
-    security::keyring::{KeyState, Keyring, KeyringFile},
+    security::keyring::{KeyState, Keyring, KeyringFile, KeyringLock},
     service::keys::rotation::{KeyRotation, ResealPass},
     startup,
 };
@@ -67,6 +67,11 @@ impl Output {
         Ok(KeyringFile::replace(path, text)?)
     }
 
+    /// Keeps other commands from changing the file, if it will be written.
+    fn lock(&self, path: &Path) -> Result<Option<KeyringLock>, Failure> {
+        if self.stdout { Ok(None) } else { Ok(Some(KeyringLock::take(path)?)) }
+    }
+
     /// Fails if the file could not be written.
     fn require_writable(&self, path: &Path) -> Result<(), Failure> {
         if self.stdout { Ok(()) } else { Ok(KeyringFile::require_replaceable(path)?) }
@@ -78,6 +83,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Add { keyring } => {
             let (settings, path) = settings()?;
+            let _lock = keyring.lock(&path)?;
             let mut file = startup::open_keyring_file(&settings, &path).await?;
             let key = Keyring::add_key(&mut file)?;
             keyring.write(&path, &file.to_json()?)?;
@@ -88,6 +94,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Use { key, keyring } => {
             let (settings, path) = settings()?;
+            let _lock = keyring.lock(&path)?;
             let text = changed(&settings, &path, &key, KeyState::Writing).await?;
             keyring.write(&path, &text)?;
             output::print_status(format_args!(
@@ -106,13 +113,14 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
 
 async fn retire(key: &str, keyring: &Output) -> Result<(), Failure> {
     let (settings, path) = settings()?;
+    let _lock = keyring.lock(&path)?;
     changed(&settings, &path, key, KeyState::Retired).await?;
     keyring.require_writable(&path)?;
     let rotation = command_context::open().await?.administration.key_rotation;
     // First the database: instances refuse a key that is retired in the keyring only.
     rotation.retire(key, clock::now()).await?;
     let written = async {
-        // Read again: another process may have added a key in the meantime.
+        // Read again: something else than a command may have replaced the file in the meantime.
         let text = changed(&settings, &path, key, KeyState::Retired).await?;
         keyring.write(&path, &text)
     };

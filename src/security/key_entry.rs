@@ -96,6 +96,8 @@ pub(crate) enum KeyringError {
     Damaged(String),
     #[error("the keyring {0} already exists; nothing was changed")]
     Exists(PathBuf),
+    #[error("another command is changing the keyring {0}; try again when it has ended")]
+    Locked(PathBuf),
     #[error(
         "failed to write the keyring {0}: {1}; run the command as an account that may write into \
          its folder, or with `--stdout`, and replace the file yourself"

@@ -17,7 +17,7 @@ use super::{
 };
 pub(crate) use super::{
     key_entry::{KeyState, KeyringError},
-    keyring_file::{KeyringFile, StoredKeyring},
+    keyring_file::{KeyringFile, KeyringLock, StoredKeyring},
 };
 
 /// A key of the keyring: the keys that were derived from it, one for each purpose.

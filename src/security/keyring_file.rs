@@ -3,12 +3,13 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, Metadata, OpenOptions, Permissions},
+    fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError},
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
+use data_encoding::HEXLOWER;
 use rustix::fs::{XattrFlags, fsetxattr};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{
     key_entry::{KeyEntry, KeyState, KeyringError},
+    random::random_bytes,
     secret_file,
     wrapped_keyring::{DataKey, WrappedDataKey, WrappedKeyring},
 };
@@ -221,6 +223,30 @@ impl KeyringFile {
     }
 }
 
+/// Keeps other commands from changing the keyring of a folder, from reading the file to replacing it.
+/// Otherwise one of two changes would be lost.
+pub(crate) struct KeyringLock {
+    /// Unlocked when it is closed. `None` for a folder that cannot be opened: reading or writing the
+    /// file then fails.
+    _folder: Option<File>,
+}
+
+impl KeyringLock {
+    /// Locks the folder of a file, which stays the same when the file is replaced.
+    ///
+    /// # Errors
+    /// [`KeyringError::Locked`] when another command has the lock.
+    pub(crate) fn take(path: &Path) -> Result<Self, KeyringError> {
+        let target = fs::canonicalize(path);
+        let folder = target.and_then(|target| File::open(folder_of(&target))).ok();
+        match folder.as_ref().map(File::try_lock) {
+            Some(Err(TryLockError::WouldBlock)) => Err(KeyringError::Locked(path.to_owned())),
+            // Not every network file system has locks.
+            None | Some(Ok(()) | Err(TryLockError::Error(_))) => Ok(Self { _folder: folder }),
+        }
+    }
+}
+
 /// A file that is about to be replaced.
 struct Former {
     /// The target of symbolic links: it is replaced, not the link.
@@ -261,24 +287,29 @@ fn write_atomically(
     text: &str,
     move_into_place: impl FnOnce(&File, &OsStr) -> io::Result<()>,
 ) -> io::Result<()> {
+    // In a container, every command has the same process id.
+    let suffix = random_bytes::<8>().map_err(io::Error::other)?;
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary).and_then(
-            |mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()?;
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                // Opened first: an error after the move would say that the former file is unchanged.
-                let folder = File::open(folder.unwrap_or(Path::new(".")))?;
-                move_into_place(&file, &temporary)?;
-                // Also make the new name durable.
-                folder.sync_all()
-            },
-        );
-    // Removes the temporary name. It does not exist if the file was not created or was renamed.
+    temporary.push(format!(".{}", HEXLOWER.encode(&suffix)));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary)?;
+    let write = || {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        // Opened first: an error after the move would say that the former file is unchanged.
+        let folder = File::open(folder_of(path))?;
+        move_into_place(&file, &temporary)?;
+        // Also make the new name durable.
+        folder.sync_all()
+    };
+    let written = write();
+    // Removes the temporary name. It does not exist if the file was renamed.
     let _ = fs::remove_file(&temporary);
     written
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -305,6 +336,22 @@ mod tests {
             }
         }
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn no_other_file_of_the_folder_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.json");
+        let backup = folder.path().join(format!("keyring.json.{}", std::process::id()));
+        fs::write(&backup, "backup").unwrap();
+        KeyringFile::write_new(&path, "first").unwrap();
+        KeyringFile::replace(&path, "second").unwrap();
+        KeyringFile::require_replaceable(&path).unwrap();
+        let exists = KeyringFile::write_new(&path, "third").unwrap_err();
+        assert!(matches!(exists, KeyringError::Exists(_)), "{exists}");
+        assert_eq!(fs::read(&backup).unwrap(), b"backup");
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

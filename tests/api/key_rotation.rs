@@ -261,6 +261,29 @@ async fn a_key_that_could_not_be_retired_in_the_keyring_can_be_retired_again(poo
 }
 
 #[sqlx::test]
+async fn no_change_of_the_keyring_is_lost_when_several_commands_run(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let started: Vec<_> = (0..10)
+        .map(|_| {
+            let mut command = keeper(&["rotate-key", "add"]);
+            command.envs(app.variables()).stdout(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    let mut added = 0;
+    for command in started {
+        let ended = command.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success() || said.contains("another command is changing the keyring"));
+        added += usize::from(ended.status.success());
+    }
+    assert!(added > 0);
+    let keys = app.command(&["--json", "keys", "list"], "").assert_success();
+    let keys: Vec<Value> = serde_json::from_str(&keys).unwrap();
+    assert_eq!(keys.len(), 1 + added);
+}
+
+#[sqlx::test]
 async fn a_keyring_can_be_printed_instead_of_written(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let before = fs::read_to_string(app.keyring()).unwrap();
