@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, IsTerminal},
     os::{fd::AsFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -11,7 +11,7 @@ use std::{
 use super::{
     command_context,
     output::{self, Failure},
-    secret_input::read_secret,
+    secret_input::read_input,
 };
 use crate::{
     clock,
@@ -58,7 +58,13 @@ fn read_copy(settings: &Settings, file: Option<&Path>) -> Result<StoredKeyring, 
     if let Some(file) = file {
         return Ok(StoredKeyring::read(file)?);
     }
-    let text = read_secret("Copy of the keyring")?;
+    // A prompt would read the first line, and the terminal would pass the others to the shell.
+    if io::stdin().is_terminal() {
+        return Err(Failure::new(
+            "standard input is a terminal; pass the copy with --file, or with a pipe",
+        ));
+    }
+    let text = read_input()?;
     StoredKeyring::parse_secret(&text)
         .ok_or_else(|| Failure::new("standard input is not a keyring; pass the copy that you keep"))
 }

@@ -35,6 +35,11 @@ pub(super) fn read_secret(prompt: &str) -> Result<SecretString, Failure> {
     if io::stdin().is_terminal() {
         return Ok(SecretString::from(rpassword::prompt_password(format!("{prompt}: "))?));
     }
+    read_input()
+}
+
+/// Reads all of standard input, as [`read_secret`].
+pub(super) fn read_input() -> Result<SecretString, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
     io::stdin().take(MAXIMUM_INPUT).read_to_end(&mut bytes)?;
     let text =

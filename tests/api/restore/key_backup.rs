@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::support::{CommandOutput, SoftHsm, TestApp, keeper, run_with_input};
+use crate::support::{CommandOutput, SoftHsm, Terminal, TestApp, keeper, run_with_input};
 
 fn verdict(app: &TestApp) -> String {
     let printed = app.command(&["--json", "doctor"], "").stdout;
@@ -74,4 +74,15 @@ async fn a_wrapped_copy_is_opened_with_its_master_key(pool: PgPool) {
     run(&confirm, &wrapped, true).assert_success();
     // The keys without their master key, for an offline copy.
     run(&confirm, &plain, true).assert_success();
+}
+
+/// The lines of a keyring behind the first one would reach the shell.
+#[sqlx::test]
+async fn a_copy_is_not_typed_at_a_terminal(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut command = keeper(&["keys", "confirm-backup"]);
+    command.envs(app.variables());
+    let (code, screen) = Terminal::start(&command, 120).wait();
+    assert!(screen.contains("standard input is a terminal; pass the copy with --file"), "{screen}");
+    assert_eq!(code, 1);
 }
