@@ -1,4 +1,4 @@
-//! Finds what a restored database lacks: keys of tables, rows of directories, ids that are in use.
+//! Finds what a restored database lacks: keys of tables, and rows of directories.
 
 use sqlx::PgConnection;
 
@@ -33,8 +33,6 @@ pub(crate) struct WholeFacts {
     pub(crate) has_kind: bool,
     /// True when rows are sealed, and the keys that they are sealed under are not recorded.
     pub(crate) lacks_keys: bool,
-    /// True when the next new user would get an id that is in use.
-    pub(crate) has_used_next_id: bool,
 }
 
 /// Reads facts about the whole database.
@@ -45,10 +43,7 @@ pub(crate) async fn find_whole_facts(
         WholeFacts,
         r#"SELECT EXISTS (SELECT 1 FROM installation WHERE kind <> '') AS "has_kind!",
                   NOT EXISTS (SELECT 1 FROM keys) AND EXISTS (SELECT 1 FROM credentials)
-                      AS "lacks_keys!",
-                  coalesce(pg_sequence_last_value('users_user_id_seq'), 999)
-                      < (SELECT coalesce(max(user_id), 0) FROM users WHERE user_id >= 1000)
-                      AS "has_used_next_id!""#,
+                      AS "lacks_keys!""#,
     )
     .fetch_one(connection)
     .await?;

@@ -82,7 +82,6 @@ impl RestoreCheck {
         let of_facts = [
             (!facts.has_kind, RestoreProblem::KindLost),
             (facts.lacks_keys, RestoreProblem::KeysLost),
-            (facts.has_used_next_id, RestoreProblem::UsedIds),
         ]
         .into_iter()
         .filter_map(|(is_found, problem)| is_found.then_some(problem));

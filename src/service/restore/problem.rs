@@ -21,8 +21,6 @@ pub(crate) enum RestoreProblem {
     KindLost,
     #[error("the table {0} is missing or has no primary key")]
     NoPrimaryKey(String),
-    #[error("the ids of new users begin at an id that is in use")]
-    UsedIds,
     #[error(
         "the positions of new audit events begin at or below {0}, which the audit stream has passed: \
          sinks would miss these events"
@@ -70,7 +68,6 @@ impl RestoreProblem {
             Self::Keyring(_) | Self::KeysLost => "keyring",
             Self::KindLost
             | Self::NoPrimaryKey(_)
-            | Self::UsedIds
             | Self::PassedPositions(_)
             | Self::Directory(_) => "tables",
             Self::WrongDigest(_) | Self::UntrustedChanged => "credentials",
@@ -99,9 +96,7 @@ impl RestoreProblem {
                     "use the copy of the keyring that belongs to this backup"
                 }
             },
-            Self::KeysLost | Self::NoPrimaryKey(_) | Self::UsedIds | Self::Directory(_) => {
-                RESTORE_AGAIN
-            }
+            Self::KeysLost | Self::NoPrimaryKey(_) | Self::Directory(_) => RESTORE_AGAIN,
             Self::PassedPositions(_) => {
                 "run `SELECT setval('audit_events_position_seq', POSITION)` with that position, as the \
                  owner of the tables; if events were added since the restore, also run \
