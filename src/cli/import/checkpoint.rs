@@ -2,6 +2,7 @@
 //! or entries, so that a stopped import can resume.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -25,6 +26,8 @@ pub(super) const NEEDS_REGULAR_FILE: &str =
 pub(super) struct Checkpoint {
     file: PathBuf,
     content: Content,
+    /// The failed lines or entries behind the completed ones.
+    failed: BTreeSet<u64>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -39,6 +42,9 @@ struct Content {
     options: Option<String>,
     /// Number of completed lines or entries from the start of the file.
     lines: u64,
+    /// How many of them failed. An earlier version did not count them.
+    #[serde(default)]
+    failed: u64,
 }
 
 /// The format of a checkpoint without one, which an earlier version wrote.
@@ -66,11 +72,11 @@ impl Checkpoint {
         let sha256 = digest(imported).map_err(unreadable)?;
         let options = digest_of_options(&format.options())?;
         let format = format.name();
-        let content = Content { sha256, format: format.to_owned(), options, lines: 0 };
+        let content = Content { sha256, format: format.to_owned(), options, lines: 0, failed: 0 };
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Some(Self { file, content }));
+                return Ok(Some(Self { file, content, failed: BTreeSet::new() }));
             }
             Err(error) => return Err(failed("read", &file, &error)),
         };
@@ -105,12 +111,19 @@ impl Checkpoint {
                 file.display()
             )));
         }
-        Ok(Some(Self { file, content: Content { lines: found.lines, ..content } }))
+        let Content { lines, failed, .. } = found;
+        let content = Content { lines, failed, ..content };
+        Ok(Some(Self { file, content, failed: BTreeSet::new() }))
     }
 
     /// Number of completed lines or entries.
     pub(super) fn lines(&self) -> u64 {
         self.content.lines
+    }
+
+    /// How many of the completed ones failed.
+    pub(super) fn failed(&self) -> u64 {
+        self.content.failed
     }
 
     /// Writes the checkpoint before the first change. If this fails, the import does not start,
@@ -119,15 +132,24 @@ impl Checkpoint {
         self.write(&self.content)
     }
 
+    /// Notes that a line or an entry failed.
+    pub(super) fn note_failed(&mut self, number: u64) {
+        self.failed.insert(number);
+    }
+
     /// Records that all lines up to `lines` are complete. A crash leaves the old or the new
     /// checkpoint.
     pub(super) fn save(&mut self, lines: u64) -> Result<(), Failure> {
         if lines == self.content.lines {
             return Ok(());
         }
-        let content = Content { lines, ..self.content.clone() };
+        // Later ones are imported again.
+        let failed = self.failed.range(..=lines).map(|_| 1).sum::<u64>();
+        let failed = self.content.failed + failed;
+        let content = Content { lines, failed, ..self.content.clone() };
         self.write(&content)?;
         self.content = content;
+        self.failed = self.failed.split_off(&(lines + 1));
         Ok(())
     }
 

@@ -76,7 +76,12 @@ impl Report for Printer {
             EntryResult::Imported(imported, user_id) => {
                 self.printed.record_imported(entry, imported, user_id)
             }
-            EntryResult::Failed(problem) => self.printed.record_failed(entry, problem),
+            EntryResult::Failed(problem) => {
+                if let Some(checkpoint) = &mut self.checkpoint {
+                    checkpoint.note_failed(entry.number);
+                }
+                self.printed.record_failed(entry, problem)
+            }
             EntryResult::Skipped(reason) => self.printed.record_skipped(entry, reason),
         }
     }
@@ -115,6 +120,7 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
     let mut stop = Stop::listen()?;
     let checkpoint = Checkpoint::open(&source, &format)?.filter(|_| !arguments.dry_run);
     let done = checkpoint.as_ref().map_or(0, Checkpoint::lines);
+    let failed = checkpoint.as_ref().map_or(0, Checkpoint::failed);
     let input = open(&source)?;
     let progress = match input.length {
         Some(length) => progress::bar(length, "{msg}"),
@@ -131,7 +137,8 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
     };
     checkpoint.as_ref().map_or(Ok(()), Checkpoint::begin)?;
     if done > 0 {
-        output::print_status(format_args!("resuming after {} {done}", format.unit()));
+        let failed = if failed > 0 { format!("; {failed} failed before") } else { String::new() };
+        output::print_status(format_args!("resuming after {} {done}{failed}", format.unit()));
     }
     let options = RunOptions { is_dry_run: arguments.dry_run, unit: format.unit(), done };
     let mut printer = Printer {
@@ -175,8 +182,10 @@ impl Printer {
         self.printed.progress.finish_and_clear();
         self.printed.print_summary();
         if matches!(ended, Ok(true)) {
+            let has_failed_before =
+                self.checkpoint.as_ref().is_some_and(|saved| saved.failed() > 0);
             self.checkpoint.map_or(Ok(()), Checkpoint::remove)?;
-            let has_failures = self.printed.has_failures();
+            let has_failures = self.printed.has_failures() || has_failed_before;
             return Ok(if has_failures { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         let saved = self.save_checkpoint(done);

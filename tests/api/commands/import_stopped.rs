@@ -73,6 +73,25 @@ async fn a_stopped_import_resumes_where_it_stopped(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_resumed_import_fails_as_long_as_a_line_before_it_failed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let name = |number: usize| format!("user-{number}");
+    let mut lines: Vec<_> = (1..=500).map(|number| user(&name(number), &name(number))).collect();
+    lines[0] = json!({"login_name": "a:b"}).to_string();
+    let (_folder, path) = file(&lines);
+    for _ in 0..2 {
+        assert!(stopped(&app, &path, Signal::TERM).len() < 200);
+    }
+    let (code, results, said) = import(&app, &path, &[]);
+    assert!(results.iter().all(|result| result["result"] == "added"), "{results:?}");
+    assert!(said.contains("; 1 failed before"), "{said}");
+    assert_eq!(code, 1, "{said}");
+    // The next run is another import.
+    let (code, _, said) = import(&app, &path, &[]);
+    assert!(code == 1 && said.contains("1 failed") && !said.contains("resuming"), "{said}");
+}
+
+#[sqlx::test]
 async fn a_checkpoint_of_a_changed_file_is_rejected(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let lines: Vec<_> = (1..=300).map(|number| user(&format!("user-{number}"), "v")).collect();
