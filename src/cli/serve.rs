@@ -44,12 +44,12 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
 pub(super) fn start(application: Application) -> Result<RunningApplication, Failure> {
     let (summary, protection) = (application.summary()?, startup::protect());
     let running = application.start()?;
-    announce(&summary, protection)?;
+    announce(&summary, protection);
     Ok(running)
 }
 
 /// Logs the hashing capacity and the memory ceiling, prints the URL of the API, and notifies systemd.
-fn announce(summary: &StartSummary, protection: Protection) -> Result<(), Failure> {
+fn announce(summary: &StartSummary, protection: Protection) {
     let capacity = summary.capacity;
     tracing::info!(
         hashing.kernel = capacity.kernel,
@@ -63,7 +63,9 @@ fn announce(summary: &StartSummary, protection: Protection) -> Result<(), Failur
         operations = summary.operations.map(tracing::field::display),
         "started"
     );
-    output::print_result(format_args!("ready {}", summary.url))?;
+    // On a full disk, for example. The service runs.
+    if let Err(failure) = output::print_result(format_args!("ready {}", summary.url)) {
+        tracing::warn!(%failure, "failed to print the URL");
+    }
     startup::notify_ready();
-    Ok(())
 }

@@ -1,15 +1,21 @@
 //! `serve` and `migrate` as processes.
 
-use std::{fs, time::Duration};
+use std::{
+    fs::{self, File},
+    process::Stdio,
+    time::Duration,
+};
 
 use rustix::{
-    process::{Resource, Rlimit, Signal, setrlimit},
+    process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit},
     thread::{CapabilitySet, clear_ambient_capability_set, remove_capability_from_bounding_set},
 };
 use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 
-use crate::support::{Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, keeper, started};
+use crate::support::{
+    Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, free_address, keeper, started, wait_until,
+};
 
 fn serve_with(app: &TestApp, variables: &[(&str, &str)]) -> Result<Server, String> {
     let mut command = keeper(&["serve"]);
@@ -36,6 +42,29 @@ async fn serve_rejects_unsafe_settings_with_a_reason(pool: PgPool) {
         assert!(message.contains(reason), "{variable}={value}: {message}");
         assert!(!message.contains("panicked"), "{message}");
     }
+}
+
+#[sqlx::test]
+async fn serve_goes_on_when_its_url_cannot_be_printed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").assert_success();
+    let (listen, operations) = (free_address(), free_address());
+    let mut command = keeper(&["serve"]);
+    command
+        .envs(app.variables())
+        .env("KEEPER__HTTP__LISTEN", &listen)
+        .env("KEEPER__OPERATIONS__LISTEN", &operations)
+        .stdout(File::options().write(true).open("/dev/full").unwrap())
+        .stderr(Stdio::null());
+    let mut serve = command.spawn().unwrap();
+    let url = format!("http://{listen}{PRINCIPAL}");
+    wait_until("the service answers", async || {
+        assert_eq!(serve.try_wait().unwrap(), None, "it has ended");
+        app.client.get(&url).send().await.is_ok()
+    })
+    .await;
+    kill_process(Pid::from_child(&serve), Signal::TERM).unwrap();
+    assert!(serve.wait().unwrap().success());
 }
 
 #[sqlx::test]
