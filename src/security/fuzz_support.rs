@@ -225,14 +225,15 @@ impl TrustedIssuer {
     /// # Errors
     /// The texts of the error and of its causes.
     pub fn load(key_set: &Path) -> Result<Self, String> {
-        let issuer = Issuer::load(IssuerOptions {
+        let options = IssuerOptions {
             issuer: "https://issuer.example",
             audience: "keeper",
             keys: KeySource::File(key_set.to_owned()),
             credential_type: "ActiveDirectory",
             claim: "sub",
             maximum_age: Duration::from_secs(86_400),
-        });
+        };
+        let issuer = Issuer::load(options, &[]);
         issuer.map(|issuer| Self([issuer])).map_err(|error| texts(&error))
     }
 

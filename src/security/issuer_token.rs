@@ -4,7 +4,7 @@
 //! only; without a `kid`, exactly one key must fit. Other header fields about keys (`jku`, `jwk`,
 //! `x5u`) are ignored.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
@@ -38,7 +38,7 @@ pub(crate) struct Issuer {
     credential_type: String,
     claim: String,
     maximum_age: Duration,
-    keys: IssuerKeys,
+    keys: Arc<IssuerKeys>,
 }
 
 /// A token whose signature is not verified yet.
@@ -70,19 +70,31 @@ pub(crate) struct IssuerOptions<'settings> {
 }
 
 impl Issuer {
-    /// Creates an issuer. Reads its keys if they are in a file.
+    /// Creates an issuer. Reads its keys if they are in a file. Keys that one of the `former` issuers
+    /// has fetched from the same URL stay known: the URL may not answer now.
     ///
     /// # Errors
     /// When the file of the keys is missing or invalid.
-    pub(crate) fn load(options: IssuerOptions<'_>) -> Result<Self, IssuerError> {
+    pub(crate) fn load(options: IssuerOptions<'_>, former: &[Self]) -> Result<Self, IssuerError> {
+        let keys = former.iter().find(|former| former.fetches_as(&options));
+        let keys = match keys {
+            Some(former) => Arc::clone(&former.keys),
+            None => Arc::new(IssuerKeys::load(options.keys, can_verify)?),
+        };
         Ok(Self {
             issuer: options.issuer.to_owned(),
             audience: options.audience.to_owned(),
             credential_type: options.credential_type.to_owned(),
             claim: options.claim.to_owned(),
             maximum_age: options.maximum_age,
-            keys: IssuerKeys::load(options.keys, can_verify)?,
+            keys,
         })
+    }
+
+    /// True if the keys of these options are fetched for the same issuer from the same URL.
+    fn fetches_as(&self, options: &IssuerOptions<'_>) -> bool {
+        let KeySource::Url(url) = &options.keys else { return false };
+        self.issuer == options.issuer && self.keys.url() == Some(url)
     }
 
     /// Reads the keys again if they are in a file.

@@ -17,7 +17,7 @@ use super::{
     error::StartError,
     initial_users::{InitialUser, add_initial_user},
     keyring::{open_keyring_when_ready, reloadable_keyring, watch_keyring},
-    options::reloadable_issuers,
+    options::{issuer_files, reloadable_issuers},
     reload::{self, ReloadSignal, Reloadable, WatchedFiles},
     request_state::RequestState,
     running::{Remains, RunningApplication, spawn_background_tasks},
@@ -133,6 +133,7 @@ impl Application {
     ) -> Result<Self, StartError> {
         let mut certificates = Certificates::load(settings)?;
         let keyring_files = watch_keyring(settings);
+        let issuer_files = WatchedFiles::new(issuer_files(settings));
         let keyring = open_keyring_when_ready(settings, &database).await?;
         let components = build(settings, database, keyring)?;
         components.restores.examine(clock::now()).await?;
@@ -142,7 +143,7 @@ impl Application {
         reloadables.extend(reloadable_files(&settings.database, &database));
         let (of_keyring, issuers) = (keyring.clone(), CurrentIssuers::new(issuers));
         reloadables.push(reloadable_keyring(keyring_files, settings, database.clone(), of_keyring));
-        reloadables.push(reloadable_issuers(issuers.clone()));
+        reloadables.push(reloadable_issuers(issuer_files, issuers.clone()));
         let pressure = Arc::clone(lasting.pressure());
         let maintenance = Arc::clone(lasting.maintenance());
         let request_state = RequestState::new(

@@ -84,7 +84,7 @@ pub(crate) fn build(
     keyring: Keyring,
 ) -> Result<Components, StartError> {
     let parts = Parts::new(settings, database, keyring)?;
-    let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types)?.into();
+    let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types, &[])?.into();
     let (systems, deliveries) = Systems::open(&parts, settings)?;
     let built = capabilities(&parts, settings, Arc::clone(&issuers), &systems);
     let Capabilities { services, administration } = built;
@@ -125,12 +125,16 @@ impl Lasting {
         self.systems.memory_ceiling_kib
     }
 
-    /// Loads the issuers of other settings.
+    /// Loads the issuers of other settings. Those of `former` keep the keys that they have fetched.
     ///
     /// # Errors
     /// When a key set cannot be used.
-    pub(super) fn load_issuers(&self, settings: &Settings) -> Result<Arc<[Issuer]>, StartError> {
-        Ok(load_issuers(settings, &self.parts.types)?.into())
+    pub(super) fn load_issuers(
+        &self,
+        settings: &Settings,
+        former: &[Issuer],
+    ) -> Result<Arc<[Issuer]>, StartError> {
+        Ok(load_issuers(settings, &self.parts.types, former)?.into())
     }
 
     /// The capabilities of request handlers under settings that were reloaded.

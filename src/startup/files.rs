@@ -42,7 +42,7 @@ pub(super) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
         reject("log.level", &error);
     }
     let types = settings.credential_types();
-    if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types)) {
+    if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types, &[])) {
         reject("authentication.issuers", &error);
     }
     problems.extend(problems_of_certificates(settings));

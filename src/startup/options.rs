@@ -73,12 +73,12 @@ fn share_of_delay(answer_timeout: Duration, deadline: Duration, types: usize) ->
     answer_timeout.saturating_sub(deadline) * 3 / 4 / u32::try_from(types).unwrap_or(u32::MAX)
 }
 
-/// The issuers with a key set in a file, as something that can be reloaded. A reload of the settings
-/// changes which files these are.
-pub(super) fn reloadable_issuers(issuers: CurrentIssuers) -> Reloadable {
+/// The issuers with a key set in a file, as something that can be reloaded. `files` are those of the
+/// settings; a reload of the settings changes which files these are.
+pub(super) fn reloadable_issuers(files: WatchedFiles, issuers: CurrentIssuers) -> Reloadable {
     let files = {
         let issuers = issuers.clone();
-        WatchedFiles::following(move || issuers.files())
+        files.following(move || issuers.files())
     };
     Reloadable::new("authentication.issuers", files, move || {
         // All of them: one unusable file must not keep the others from being read.
@@ -87,13 +87,23 @@ pub(super) fn reloadable_issuers(issuers: CurrentIssuers) -> Reloadable {
     })
 }
 
-/// Loads the configured token issuers.
+/// The files with key sets of the configured token issuers.
+pub(super) fn issuer_files(settings: &Settings) -> Vec<PathBuf> {
+    let file = |entry: &IssuerSettings| match entry.key_source()? {
+        configuration::KeySource::File(file) => Some(file.to_owned()),
+        configuration::KeySource::Url(_) => None,
+    };
+    settings.authentication.issuers.iter().filter_map(file).collect()
+}
+
+/// Loads the configured token issuers. Those of `former` keep the keys that they have fetched.
 ///
 /// # Errors
 /// When a key set cannot be used.
 pub(super) fn load_issuers(
     settings: &Settings,
     types: &CredentialTypes,
+    former: &[Issuer],
 ) -> Result<Vec<Issuer>, IssuerError> {
     let load = |entry: &IssuerSettings| {
         // Use the canonical spelling, as in stored credentials.
@@ -104,14 +114,15 @@ pub(super) fn load_issuers(
             // Unreachable: the validation of the settings rejects this.
             None => KeySource::File(PathBuf::new()),
         };
-        Issuer::load(IssuerOptions {
+        let options = IssuerOptions {
             issuer: &entry.issuer,
             audience: &entry.audience,
             keys,
             credential_type: found.map_or(entry.credential_type.as_str(), CredentialType::as_str),
             claim: &entry.claim,
             maximum_age: Duration::from_secs(entry.maximum_age_seconds.into()),
-        })
+        };
+        Issuer::load(options, former)
     };
     settings.authentication.issuers.iter().map(load).collect()
 }

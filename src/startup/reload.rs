@@ -34,6 +34,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The time until a source that was unavailable is read again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The most alarms about one change, should each repetition fail for another reason.
+const MAXIMUM_REPORTED: usize = 10;
+
 /// Why a reload failed. The former content stays in use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadError {
@@ -67,13 +70,16 @@ pub(crate) struct WatchedFiles {
 impl WatchedFiles {
     /// Looks at the files. They need not exist.
     pub(crate) fn new(files: Vec<PathBuf>) -> Self {
-        Self::following(move || files.clone())
+        let known = fingerprints(&files);
+        Self { files: Box::new(move || files.clone()), known }
     }
 
-    /// Like [`Self::new`], for files whose names can change.
-    pub(crate) fn following(files: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static) -> Self {
-        let known = fingerprints(&files());
-        Self { files: Box::new(files), known }
+    /// The same files, whose names can change from now on.
+    pub(crate) fn following(
+        self,
+        files: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static,
+    ) -> Self {
+        Self { files: Box::new(files), ..self }
     }
 }
 
@@ -98,6 +104,8 @@ struct State {
     seen: Fingerprints,
     /// When a source that was unavailable is read again.
     retry_at: Option<Instant>,
+    /// The errors since the last change or request, each of which was an alarm.
+    reported: Vec<String>,
 }
 
 impl Reloadable {
@@ -129,7 +137,8 @@ impl Reloadable {
         F: Future<Output = Result<(), ReloadError>> + Send + 'static,
     {
         let WatchedFiles { files, known } = files;
-        let state = State { read: known.clone(), seen: known, retry_at: None };
+        let (read, seen) = (known.clone(), known);
+        let state = State { read, seen, retry_at: None, reported: Vec::new() };
         let reload = Box::new(move || reload().boxed());
         Self { setting, files, reload, state: Mutex::new(state) }
     }
@@ -142,8 +151,11 @@ impl Reloadable {
         state.seen = seen;
         let is_changed = state.seen != state.read && is_complete;
         let is_due = state.retry_at.is_some_and(|at| at <= Instant::now());
+        if is_changed {
+            state.reported.clear();
+        }
         if is_changed || is_due {
-            self.run(&mut state, metrics, is_changed).await;
+            self.run(&mut state, metrics).await;
         }
     }
 
@@ -152,12 +164,13 @@ impl Reloadable {
         let seen = self.look().await;
         let mut state = self.state.lock().await;
         state.seen = seen;
-        self.run(&mut state, metrics, true).await
+        state.reported.clear();
+        self.run(&mut state, metrics).await
     }
 
-    /// Reads the files. `is_news` is false when only a repetition of a failure can follow, which is
-    /// not another alarm.
-    async fn run(&self, state: &mut State, metrics: &ReloadMetrics, is_news: bool) -> bool {
+    /// Reads the files. The repetition of a failure is not another alarm, but one for another reason
+    /// is: the operator would not learn of it otherwise.
+    async fn run(&self, state: &mut State, metrics: &ReloadMetrics) -> bool {
         state.read.clone_from(&state.seen);
         let result = (self.reload)().await;
         let is_reloaded = result.is_ok();
@@ -167,15 +180,21 @@ impl Reloadable {
             Ok(()) | Err(ReloadError::Unusable(_)) => None,
         };
         match result {
-            Ok(()) => tracing::info!(setting = self.setting, "reloaded"),
-            Err(error) if is_news => {
-                alarm!(
-                    setting = self.setting,
-                    error = error_chain(&error),
-                    "failed to reload; the former content stays in use"
-                );
+            Ok(()) => {
+                state.reported.clear();
+                tracing::info!(setting = self.setting, "reloaded");
             }
-            Err(_) => {}
+            Err(error) => {
+                let error = error_chain(&error);
+                if !state.reported.contains(&error) && state.reported.len() < MAXIMUM_REPORTED {
+                    alarm!(
+                        setting = self.setting,
+                        error = error.as_str(),
+                        "failed to reload; the former content stays in use"
+                    );
+                    state.reported.push(error);
+                }
+            }
         }
         is_reloaded
     }
@@ -352,5 +371,23 @@ mod tests {
             counted(Vec::new(), || Err(ReloadError::unusable(io::Error::other("bad"))));
         unusable.reload(&metrics).await;
         assert!(unusable.state.lock().await.retry_at.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_repetition_that_fails_for_another_reason_is_another_alarm() {
+        let metrics = ReloadMetrics::default();
+        let count = AtomicUsize::new(0);
+        let reload = move || match count.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => Err(ReloadError::unavailable(io::Error::other("down"))),
+            _ => Err(ReloadError::unusable(io::Error::other("denied"))),
+        };
+        let reloadable = Reloadable::new("a.file", WatchedFiles::new(Vec::new()), reload);
+        let reported = async || reloadable.state.lock().await.reported.clone();
+        reloadable.reload(&metrics).await;
+        for expected in [&["down"][..], &["down", "denied"]] {
+            reloadable.state.lock().await.retry_at = Some(Instant::now());
+            reloadable.poll(&metrics).await;
+            assert_eq!(reported().await, expected);
+        }
     }
 }

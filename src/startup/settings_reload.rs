@@ -82,16 +82,16 @@ impl SettingsReload {
         let issuers = if former.authentication.issuers == new.authentication.issuers {
             self.issuers.get()
         } else {
-            self.lasting.load_issuers(new)?
+            self.lasting.load_issuers(new, &self.issuers.get())?
         };
+        // Nothing fails from here on. The log first: the report of requirements looks at it.
+        telemetry::replace_filter(filter);
         let services = self.lasting.services(new, Arc::clone(&issuers));
         let state = self.request_state.build(new, services);
-        // Nothing fails from here on.
         self.request_state.set_proxies(&new.http.trusted_proxies);
         self.lasting.maintenance().set_read_only(new.is_read_only);
         self.issuers.replace(issuers);
         self.states.replace(state);
-        telemetry::replace_filter(filter);
         Ok(())
     }
 

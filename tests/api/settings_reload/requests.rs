@@ -5,8 +5,8 @@ use sqlx::PgPool;
 
 use super::{get_with, save_of_paul, status};
 use crate::support::{
-    Answer, Credentials, PLAIN, PRINCIPAL, Reloading, SAVE, TICKETS, TestApp, TestIssuer,
-    assert_becomes,
+    Answer, Credentials, KeyServer, PLAIN, PRINCIPAL, Reloading, SAVE, TICKETS, TestApp,
+    TestIssuer, assert_becomes,
 };
 
 /// The settings whose effect the tests of this module prove.
@@ -163,4 +163,33 @@ async fn issuers_change_while_the_service_runs(pool: PgPool) {
     reloading.set(&[types]).await;
     issuer.publish(&issuer.key_set());
     assert_eq!(status(app, &token()).await, 401);
+}
+
+#[sqlx::test]
+async fn the_keys_of_an_issuer_that_does_not_answer_outlive_a_change_of_the_issuers(pool: PgPool) {
+    let types = ("credentials.additional_types", "[{ name = 'OpenId', kind = 'identifier' }]");
+    let reloading = Reloading::start(pool, &[types]).await;
+    let app = &reloading.app;
+    app.save(&app.administrator(), PLAIN.0, "OpenId", "subject-1").await.assert_saved();
+    let issuer = TestIssuer::new();
+    let token = || Credentials::Bearer(issuer.token(&TestIssuer::claims("subject-1")));
+    let server = KeyServer::start("200 OK", &issuer.key_set().to_string());
+    let change_issuers = async |options: &str| {
+        let keys = format!("jwks_url = \"{}\"{options}", server.url());
+        let settings = TestIssuer::settings_with_keys(&keys).replace('\n', " ");
+        let (_, issuers) = settings.split_once("issuers = ").unwrap();
+        reloading.set(&[types, ("authentication.issuers", issuers.trim())]).await;
+    };
+    change_issuers("").await;
+    assert_eq!(status(app, &token()).await, 200);
+    server.set_answer("500 Internal Server Error", "");
+    change_issuers(", maximum_age_seconds = 600").await;
+    assert_eq!(status(app, &token()).await, 200);
+    // At another URL, there may be other keys.
+    let elsewhere = KeyServer::start("500 Internal Server Error", "");
+    let keys = format!("jwks_url = \"{}\"", elsewhere.url());
+    let settings = TestIssuer::settings_with_keys(&keys).replace('\n', " ");
+    let (_, issuers) = settings.split_once("issuers = ").unwrap();
+    reloading.set(&[types, ("authentication.issuers", issuers.trim())]).await;
+    assert_eq!(status(app, &token()).await, 503);
 }
