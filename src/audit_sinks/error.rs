@@ -17,6 +17,8 @@ pub(crate) enum SinkError {
     Unwritable(PathBuf, #[source] io::Error),
     #[error("another process writes {0}; give each sink a file of its own")]
     Locked(PathBuf),
+    #[error("{0} is not written within 30 seconds; check its volume")]
+    Slow(PathBuf),
     #[error("url is invalid")]
     InvalidUrl,
     #[error("key_file")]
@@ -97,7 +99,7 @@ impl SinkError {
             | Self::Unconfirmed { .. }
             | Self::Client(_)
             | Self::Unanswered { .. } => "unreachable",
-            Self::TimedOut { .. } => "timed_out",
+            Self::TimedOut { .. } | Self::Slow(_) => "timed_out",
             Self::Status { .. } => "refused",
             Self::Stopped => "stopped",
         }

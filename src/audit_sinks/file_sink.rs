@@ -8,11 +8,17 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::{
     fs::{Access, FlockOperation, access, flock},
     io::Errno,
+};
+use tokio::{
+    sync::Mutex,
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
 };
 
 use super::{error::SinkError, event_text::write_event, rotation};
@@ -20,6 +26,11 @@ use crate::domain::audit_stream::StreamedEvent;
 
 /// The permissions of a new file: a collector reads it as a member of its group.
 const MODE: u32 = 0o640;
+
+/// The time in which a batch must be on disk. After it, another instance may deliver.
+const LIMIT: Duration = Duration::from_secs(30);
+
+const NO_FILE: &str = "it is not a regular file";
 
 /// The bytes that are read at once to find the end of the last complete line.
 const CHUNK: u64 = 4096;
@@ -35,27 +46,30 @@ pub(crate) struct FileOptions {
 }
 
 /// Appends events to a file.
-pub(crate) struct FileSink(FileOptions);
+pub(crate) struct FileSink {
+    options: FileOptions,
+    writes: LimitedWrites,
+}
 
 impl FileSink {
     /// A sink that opens its file for each batch, so that another program may rotate it, too.
     pub(crate) fn new(options: FileOptions) -> Self {
-        Self(options)
+        Self { options, writes: LimitedWrites::default() }
     }
 
     /// Appends events; returns when they are on disk.
     ///
     /// # Errors
-    /// When the file cannot be written, or another process writes it.
+    /// When the file cannot be written, another process writes it, or its volume does not answer.
     pub(super) async fn append(&self, events: &[StreamedEvent]) -> Result<(), SinkError> {
         let mut text = String::new();
         for event in events {
             text.push_str(&write_event(event));
             text.push('\n');
         }
-        let options = self.0.clone();
-        let write = tokio::task::spawn_blocking(move || append(&options, text.as_bytes()));
-        write.await.unwrap_or(Err(SinkError::Stopped))
+        let options = self.options.clone();
+        let write = self.writes.run(LIMIT, move || append(&options, text.as_bytes()));
+        write.await.unwrap_or_else(|| Err(SinkError::Slow(self.options.path.clone())))
     }
 
     /// Checks that the file, or a new file in its folder, can be written. Creates nothing.
@@ -63,9 +77,33 @@ impl FileSink {
     /// # Errors
     /// When it cannot be written.
     pub(super) async fn check(&self) -> Result<(), SinkError> {
-        let path = self.0.path.clone();
-        let check = tokio::task::spawn_blocking(move || require_writable(&path));
+        let path = self.options.path.clone();
+        let check = spawn_blocking(move || require_writable(&path));
         check.await.unwrap_or(Err(SinkError::Stopped))
+    }
+}
+
+/// Writes on a thread for blocking work, one after the other. A volume that hangs holds one thread.
+#[derive(Default)]
+struct LimitedWrites(Mutex<Option<JoinHandle<Result<(), SinkError>>>>);
+
+impl LimitedWrites {
+    /// Runs a write; `None` if it, or an earlier one, takes longer than the limit. Then it goes on, and
+    /// no other one begins before it ends.
+    async fn run(
+        &self,
+        limit: Duration,
+        write: impl FnOnce() -> Result<(), SinkError> + Send + 'static,
+    ) -> Option<Result<(), SinkError>> {
+        let mut running = self.0.lock().await;
+        if running.as_ref().is_some_and(|earlier| !earlier.is_finished()) {
+            return None;
+        }
+        // Kept before it is awaited: the delivery is dropped when the lease is lost.
+        let write = running.insert(spawn_blocking(write));
+        let written = timeout(limit, &mut *write).await.ok()?;
+        *running = None;
+        Some(written.unwrap_or(Err(SinkError::Stopped)))
     }
 }
 
@@ -81,7 +119,7 @@ pub(crate) fn require_writable(path: &Path) -> Result<(), SinkError> {
     access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| unwritable(error.into()))?;
     match OpenOptions::new().append(true).open(path) {
         Ok(file) if !file.metadata().map_err(unwritable)?.is_file() => {
-            Err(unwritable(io::Error::other("it is not a regular file")))
+            Err(unwritable(io::Error::other(NO_FILE)))
         }
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -114,6 +152,9 @@ fn open(path: &Path) -> Result<(File, u64), SinkError> {
         let existed = path.exists();
         let opened = OpenOptions::new().read(true).append(true).create(true).mode(MODE).open(path);
         let mut file = opened.map_err(unwritable)?;
+        if !file.metadata().map_err(unwritable)?.is_file() {
+            return Err(unwritable(io::Error::other(NO_FILE)));
+        }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(SinkError::Locked(path.to_owned())),
@@ -218,6 +259,33 @@ mod tests {
         // A batch that is longer than the limit is written as a whole.
         sink.append(&[event(8), event(9), event(10)]).await.unwrap();
         assert_eq!(positions("audit.jsonl"), [8, 9, 10]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_hangs_is_a_failure_and_no_other_one_begins() {
+        let writes = LimitedWrites::default();
+        let (answer, volume) = std::sync::mpsc::channel::<()>();
+        let limit = Duration::from_millis(50);
+        let hangs = move || volume.recv().map_err(|_| SinkError::Stopped);
+        assert!(writes.run(limit, hangs).await.is_none());
+        assert!(writes.run(limit, || panic!("it has begun")).await.is_none());
+        answer.send(()).unwrap();
+        let next = async || writes.run(limit, || Ok(())).await;
+        while next().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(next().await, Some(Ok(()))));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_no_file_of_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = options(&folder, 0);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &options.path, pipe, mode, 0).unwrap();
+        let appended = FileSink::new(options).append(&[event(1)]).await;
+        assert!(matches!(appended, Err(SinkError::Unwritable(..))), "{appended:?}");
     }
 
     #[tokio::test]
