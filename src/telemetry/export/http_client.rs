@@ -11,6 +11,8 @@ use std::{
 };
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use prost::Message;
 use reqwest::{
     Certificate, Client, StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
@@ -21,6 +23,9 @@ use url::Url;
 
 /// The longest answer that is read, in bytes. Real answers are far smaller.
 const MAXIMUM_LENGTH: usize = 64 * 1024;
+
+/// The longest reason of a collector in the log, in characters.
+const MAXIMUM_REASON: usize = 200;
 
 /// Returns the further headers of a request, or why there are none. The text has no value.
 pub(crate) type HeaderSource = Box<dyn Fn() -> Result<HeaderMap, String> + Send + Sync>;
@@ -66,6 +71,27 @@ impl CollectorError {
     }
 }
 
+/// What a collector did not take of a batch (OTLP 1.7, "Partial Success").
+#[derive(Debug, Default)]
+pub(super) struct Rejected {
+    /// The number of spans or log records.
+    pub(super) number: usize,
+    /// Why, as the collector says.
+    pub(super) reason: String,
+}
+
+impl Rejected {
+    /// Reads the answer to a batch. Those for spans and for log records have the same form.
+    fn read(answer: Bytes) -> Self {
+        let answer = ExportLogsServiceResponse::decode(answer).unwrap_or_default();
+        let partial = answer.partial_success.unwrap_or_default();
+        Self {
+            number: partial.rejected_log_records.try_into().unwrap_or_default(),
+            reason: partial.error_message.chars().take(MAXIMUM_REASON).collect(),
+        }
+    }
+}
+
 /// A client for one path of the collector. It uses no proxy and follows no redirects.
 pub(super) struct CollectorClient {
     client: Client,
@@ -73,12 +99,14 @@ pub(super) struct CollectorClient {
     headers: HeaderSource,
     /// Why the last request failed: the exporter only returns a text.
     failure: Mutex<Option<CollectorError>>,
+    /// What the last answer rejected: the exporter ignores it.
+    rejected: Mutex<Rejected>,
 }
 
 impl CollectorClient {
     /// A client for a URL.
     pub(super) fn new(client: Client, url: Url, headers: HeaderSource) -> Self {
-        Self { client, url, headers, failure: Mutex::default() }
+        Self { client, url, headers, failure: Mutex::default(), rejected: Mutex::default() }
     }
 
     /// The URL.
@@ -90,6 +118,11 @@ impl CollectorClient {
     pub(super) fn take_failure(&self) -> CollectorError {
         let taken = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.unwrap_or(CollectorError::Unknown)
+    }
+
+    /// What the last answer rejected.
+    pub(super) fn take_rejected(&self) -> Rejected {
+        std::mem::take(&mut self.rejected.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends a body in the format of OTLP.
@@ -144,7 +177,11 @@ impl HttpClient for CollectorClient {
                 content_type.insert(CONTENT_TYPE, value.clone());
             }
             match self.send(content_type, request.into_body()).await {
-                Ok(answer) => Ok(Response::new(answer)),
+                Ok(answer) => {
+                    let rejected = Rejected::read(answer.clone());
+                    *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = rejected;
+                    Ok(Response::new(answer))
+                }
                 Err(error) => {
                     *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     Err("see the failure of the client".into())
@@ -195,4 +232,23 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<Certificate>, CollectorErr
 fn host(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{}:{port}", url.host_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_collector_rejects_is_read_from_its_answer() {
+        let rejected = Rejected::read(Bytes::from_static(b"\x0a\x07\x08\x05\x12\x03why"));
+        assert_eq!((rejected.number, rejected.reason.as_str()), (5, "why"));
+        for accepted in [
+            &b""[..],
+            b"\x0a\x02\x08\x00",
+            b"{}",
+            b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        ] {
+            assert_eq!(Rejected::read(Bytes::from_static(accepted)).number, 0, "{accepted:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The thread that exports.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_otlp::{
@@ -16,12 +16,15 @@ use tokio::{runtime, sync::watch};
 
 use super::{
     ExportOptions, Receivers,
-    http_client::{CollectorClient, CollectorError, http_client},
+    http_client::{CollectorClient, CollectorError, Rejected, http_client},
     log_sink,
     queue::Receiver,
     resource,
 };
-use crate::{export_metrics::DropReason, telemetry::error_chain::error_chain};
+use crate::{
+    export_metrics::{DropReason, Signal},
+    telemetry::error_chain::error_chain,
+};
 
 /// The most items of a request to the collector.
 const BATCH: usize = 512;
@@ -102,7 +105,7 @@ pub(super) fn run(exporters: Exporters, receivers: Receivers, stopping: watch::R
 pub(crate) async fn check_collector(options: ExportOptions) -> Result<(), CollectorError> {
     let Exporters { spans: (spans, of_spans), logs: (logs, of_logs) } = exporters(options)?;
     outcome(spans.export(Vec::new()).await, &of_spans)?;
-    outcome(export_logs(&logs, &[]).await, &of_logs)
+    outcome(export_logs(&logs, &[]).await, &of_logs).map(drop)
 }
 
 async fn export_logs(exporter: &OtlpLogs, batch: &[SdkLogRecord]) -> OTelSdkResult {
@@ -112,19 +115,19 @@ async fn export_logs(exporter: &OtlpLogs, batch: &[SdkLogRecord]) -> OTelSdkResu
     exporter.export(LogBatch::new(&batch)).await
 }
 
-fn outcome(exported: OTelSdkResult, client: &CollectorClient) -> Result<(), CollectorError> {
-    exported.map_err(|_| client.take_failure())
+fn outcome(exported: OTelSdkResult, client: &CollectorClient) -> Result<Rejected, CollectorError> {
+    exported.map_err(|_| client.take_failure())?;
+    Ok(client.take_rejected())
 }
 
 /// Exports a queue until it is closed and empty.
 async fn drain<T>(
     mut receiver: Receiver<T>,
     mut stopping: watch::Receiver<bool>,
-    export: impl AsyncFn(&[T]) -> Result<(), CollectorError>,
+    export: impl AsyncFn(&[T]) -> Result<Rejected, CollectorError>,
 ) {
-    let signal = receiver.signal;
     let mut batch = Vec::with_capacity(BATCH);
-    let mut pause = None;
+    let mut progress = Progress::new(receiver.signal);
     loop {
         tokio::select! {
             biased;
@@ -143,28 +146,73 @@ async fn drain<T>(
             }
         }
         loop {
-            let Err(error) = export(&batch).await else {
-                signal.count_exported(batch.len());
-                if pause.take().is_some() {
-                    tracing::info!("the collector takes {} again", signal.name());
+            let error = match export(&batch).await {
+                Ok(rejected) => {
+                    progress.succeed(batch.len(), rejected);
+                    break;
                 }
-                break;
+                Err(error) => error,
             };
-            if pause.is_none() {
-                let error = error_chain(&error);
-                tracing::warn!(error, "cannot export {}; trying again", signal.name());
-            }
-            let next = pause.map_or(FIRST_PAUSE, |last: Duration| (last * 2).min(LONGEST_PAUSE));
-            pause = Some(next);
-            let is_stopping = *stopping.borrow();
-            if !error.is_temporary() || is_stopping {
-                signal.count_dropped(DropReason::Refused, batch.len());
-                wait(next, &mut stopping).await;
+            let is_dropped = !error.is_temporary() || *stopping.borrow();
+            let pause = progress.fail(&error, is_dropped.then_some(batch.len()));
+            wait(pause, &mut stopping).await;
+            if is_dropped {
                 break;
             }
-            wait(next, &mut stopping).await;
         }
         batch.clear();
+    }
+}
+
+/// How the export of a signal goes, for the log and the metrics.
+struct Progress {
+    signal: Signal,
+    /// The pause after the last failure; `None` after a success.
+    pause: Option<Duration>,
+    /// The last reason in the log, so that each is there once: a collector may be away first, and then
+    /// refuse.
+    reported: Option<String>,
+}
+
+impl Progress {
+    fn new(signal: Signal) -> Self {
+        Self { signal, pause: None, reported: None }
+    }
+
+    /// Counts a batch that the collector took, except for what it rejected.
+    fn succeed(&mut self, length: usize, rejected: Rejected) {
+        let Rejected { number, reason } = rejected;
+        let number = number.min(length);
+        self.signal.count_exported(length - number);
+        let signal = self.signal.name();
+        if self.pause.take().is_some() {
+            tracing::info!("the collector takes {signal} again");
+        }
+        if number == 0 {
+            self.reported = None;
+            return;
+        }
+        self.signal.count_dropped(DropReason::Refused, number);
+        self.report(reason, format_args!("the collector rejected a part of the {signal}"));
+    }
+
+    /// Notes a failure, after which this many items are dropped; returns the pause after it.
+    fn fail(&mut self, error: &CollectorError, dropped: Option<usize>) -> Duration {
+        let next = if dropped.is_some() { "dropped a batch" } else { "trying again" };
+        let signal = self.signal.name();
+        self.report(error_chain(error), format_args!("cannot export {signal}; {next}"));
+        if let Some(number) = dropped {
+            self.signal.count_dropped(DropReason::Refused, number);
+        }
+        let next = |last: Duration| (last * 2).min(LONGEST_PAUSE);
+        *self.pause.insert(self.pause.map_or(FIRST_PAUSE, next))
+    }
+
+    fn report(&mut self, error: String, message: fmt::Arguments<'_>) {
+        if self.reported.as_ref() != Some(&error) {
+            tracing::warn!(error, "{message}");
+            self.reported = Some(error);
+        }
     }
 }
 
