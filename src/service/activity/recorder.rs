@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::MissedTickBehavior;
-
 use super::instance_activity::{InstanceActivity, RecordedMinute};
 use crate::{
     clock,
@@ -50,8 +48,7 @@ impl ActivityRecorder {
 
     /// Records every minute; never returns.
     pub(crate) async fn run(&self) {
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut looks = clock::ticks(LOOK);
         loop {
             looks.tick().await;
             self.instance.note_queue();

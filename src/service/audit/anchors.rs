@@ -72,7 +72,7 @@ impl Anchors {
 
     /// Logs the anchors of changed chains once per period; never returns.
     pub(crate) async fn run(&self, period: Duration) {
-        let mut period = tokio::time::interval(period);
+        let mut period = clock::ticks(period);
         loop {
             period.tick().await;
             if let Err(error) = self.log_due().await {

@@ -42,7 +42,7 @@ impl Housekeeping {
     /// Runs once per period; never returns. Deletes only rows without effect: expired tickets
     /// and links, delivered mails, old activity, and failures of addresses that no longer count.
     pub(crate) async fn run(&self) {
-        let mut period = tokio::time::interval(PERIOD);
+        let mut period = clock::ticks(PERIOD);
         loop {
             period.tick().await;
             self.database.close_idle().await;

@@ -61,7 +61,7 @@ impl AuditStream {
     }
 
     async fn watch(&self) {
-        let mut looks = tokio::time::interval(LOOK);
+        let mut looks = clock::ticks(LOOK);
         let (mut has_alarmed, mut has_warned) = (false, false);
         loop {
             looks.tick().await;
