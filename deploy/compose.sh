@@ -45,13 +45,16 @@ await_health() {
 }
 
 # Writes a secret in place. Docker mounts the file itself into the containers, so they do not see a
-# file that replaces it. $1: its name; standard input: the content.
+# file that replaces it. It is never empty meanwhile, because the service may read it. $1: its name;
+# standard input: the content.
 write_secret() {
-    local content
+    local content LC_ALL=C
     content=$(cat)
     [ -n "$content" ] || fail "the new secrets/$1 is empty; the old one stays"
     chmod 0600 "secrets/$1"
-    printf '%s\n' "$content" > "secrets/$1"
+    printf '%s\n' "$content" 1<> "secrets/$1"
+    # Cuts off what is left of a longer one. macOS has no truncate.
+    dd if=/dev/null of="secrets/$1" bs=1 seek=$((${#content} + 1)) 2>/dev/null
     chmod 0400 "secrets/$1"
 }
 

@@ -166,6 +166,35 @@ def a_database_password_rotates():
     save()
 
 
+def an_interrupted_rotation_keeps_a_password_that_works():
+    secret = Path("secrets/keeper_password")
+    old = secret.read_text()
+    compose("stop", "database")
+    failed = attempt("script/compose-rotate", "password", "keeper")
+    compose("start", "database")
+    wait_until_healthy()
+    expect(failed.returncode == 1 and "does not answer" in failed.stderr, f"without a database: {failed.stderr}")
+    expect(secret.read_text() == old, "a rotation without a database wrote the password")
+    # psql sets the password, and the engine says that it was killed.
+    Path("interrupted").mkdir()
+    engine = Path("interrupted/docker")
+    engine.write_text(f"""#!/bin/sh
+{shutil.which("docker")} "$@" || exit
+case "$*" in *" psql "*"--username=postgres") exit 137;; esac
+""")
+    engine.chmod(0o755)
+    path = f"{engine.parent.resolve()}:{os.environ['PATH']}"
+    failed = attempt("env", f"PATH={path}", "script/compose-rotate", "password", "keeper")
+    expect(failed.returncode == 1 and "psql ended early" in failed.stderr, f"a killed psql: {failed.stderr}")
+    shutil.rmtree(engine.parent)
+    save()
+    compose("restart", "keeper")
+    wait_until_healthy()
+    save()
+    run("script/compose-rotate", "password", "keeper")
+    save()
+
+
 def a_certificate_rotates():
     old = Path("secrets/proxy_certificate").read_text().strip()
     run("script/compose-secrets", "new", HOST)
@@ -201,6 +230,11 @@ def the_keyring_rotates():
         return key
 
     old = only("writing")
+    left = Path("secrets/keyring.json.new")
+    left.write_text("complete")
+    run("script/compose-rotate", "keyring", "add", allowed=(1,))
+    expect(left.read_text() == "complete", "a rotation overwrote what an interrupted one left")
+    left.unlink()
     with Load() as load:
         documented("script/compose-rotate keyring add")
         new = only("readable")
@@ -318,6 +352,7 @@ CHECKS = [
     it_survives_restarts,
     it_survives_crashes,
     a_database_password_rotates,
+    an_interrupted_rotation_keeps_a_password_that_works,
     a_certificate_rotates,
     the_keyring_rotates,
     an_upgrade_keeps_the_data,
