@@ -208,6 +208,29 @@ fn guides_quote_messages_that_exist() {
     });
 }
 
+/// What prints a secret in a line of a document.
+const SECRET_SOURCES: [&str; 5] =
+    ["openssl rand", "/dev/urandom", "bao token create", "--stdout", "answers.toml)"];
+
+/// True for a line of a shell that writes a secret to a file which others can read.
+fn writes_a_readable_secret(line: &str) -> bool {
+    let target = line.rsplit_once('>').map_or("", |(_, target)| target.trim_start());
+    let is_file = target.starts_with(|first: char| first.is_alphanumeric() || first == '/');
+    let is_secret = SECRET_SOURCES.iter().any(|source| line.contains(source));
+    is_secret && is_file && !line.contains("umask") && !target.starts_with("/dev/")
+}
+
+#[test]
+fn lines_of_documents_write_secrets_that_only_their_owner_reads() {
+    assert!(writes_a_readable_secret("openssl rand -hex 32 > secret"));
+    assert!(!writes_a_readable_secret("(umask 377; openssl rand -hex 32 > secret)"));
+    assert_none(|file, text| {
+        let is_document = file.extension().is_some_and(|extension| extension == "md");
+        let found = text.lines().filter(|line| is_document && writes_a_readable_secret(line));
+        found.map(str::to_owned).collect()
+    });
+}
+
 #[test]
 fn anchors_are_those_of_github() {
     for (heading, expected) in [
