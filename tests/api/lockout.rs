@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use crate::{
     guessing::{ELSEWHERE, HOME, PROXY, end_delays, fingerprint, login, login_as_owner},
-    support::{Answer, PLAIN, TestApp},
+    support::{Answer, Credentials, Instance, PLAIN, PRINCIPAL, TestApp, password_of},
 };
 
 /// Another address that the owner has logged in from.
@@ -88,6 +88,24 @@ async fn two_weeks_of_guessing_from_all_addresses_verify_only_100_secrets(pool: 
     app.command(&["credential", "unlock", "--user", "paul"], "").assert_success();
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     login_as_owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
+}
+
+/// The failures of strangers do not count for the owner's address.
+#[sqlx::test]
+async fn a_login_of_the_owner_warns_of_no_limit_that_it_does_not_reach(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[PROXY], "").await;
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
+    let reached = "UPDATE authentication_attempts SET throttle_failures = 50 WHERE user_id = $1";
+    sqlx::query(reached).bind(PLAIN.0).execute(&app.pool).await.unwrap();
+    // Another instance has not verified the password yet.
+    let instance = Instance::start(&app, &[PROXY]);
+    let request = instance.client.get(format!("{}{PRINCIPAL}", instance.server.ready));
+    let owner = Credentials::basic(PLAIN.1, &password_of(PLAIN.1));
+    let request = owner.apply_to(request).header("X-Forwarded-For", HOME);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let log = instance.stop();
+    assert!(!log.contains("the maximum number of failed attempts is reached"), "{log}");
 }
 
 #[sqlx::test]

@@ -341,6 +341,31 @@ async fn what_a_collector_refuses_is_counted_and_later_batches_are_sent(pool: Pg
     assert!(log.contains("answered 500 Internal Server Error to /v1/traces"), "{log}");
 }
 
+#[sqlx::test]
+async fn what_a_collector_rejects_of_a_batch_is_counted_and_logged(pool: PgPool) {
+    let front = CollectorFront::start(None, FrontReply::Reject);
+    let app = TestApp::spawn(pool).await;
+    let instance = Instance::start(&app, &[(URL, &front.url())]);
+    get(&instance, &app.plain(), &[]).await.assert_status(200);
+    instance.wait_for_more(&dropped("logs", "refused"), 0.0).await;
+    let log = instance.stop();
+    assert!(log.contains("the collector rejected a part of the logs"), "{log}");
+    assert!(log.contains("too many"), "{log}");
+}
+
+#[sqlx::test]
+async fn a_refusal_after_an_outage_is_logged_with_its_status(pool: PgPool) {
+    let front = CollectorFront::start(None, FrontReply::Status("503 Service Unavailable"));
+    let app = TestApp::spawn(pool).await;
+    let instance = Instance::start(&app, &[(URL, &front.url())]);
+    wait_until("the collector is asked twice", async || front.heads().len() >= 4).await;
+    front.set_reply(FrontReply::Status("401 Unauthorized"));
+    instance.wait_for_more(&dropped("logs", "refused"), 0.0).await;
+    let log = instance.stop();
+    assert!(log.contains("cannot export logs; trying again"), "{log}");
+    assert!(log.contains("answered 401 Unauthorized to /v1/logs"), "{log}");
+}
+
 /// Runs a command with the settings of a test and others.
 fn run(app: &TestApp, arguments: &[&str], variables: &[(&str, &str)]) -> CommandOutput {
     let mut command = keeper(arguments);

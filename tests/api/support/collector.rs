@@ -109,6 +109,8 @@ pub(crate) enum FrontReply {
     Forward(String),
     /// Answers with this status line.
     Status(&'static str),
+    /// Takes a batch, except for five items, as it says in the answer.
+    Reject,
     /// Sends nothing for a minute.
     Nothing,
 }
@@ -183,6 +185,11 @@ fn serve(
         FrontReply::Status(status) => {
             let rest = "Connection: close\r\nContent-Length: 0\r\n\r\n";
             format!("HTTP/1.1 {status}\r\n{rest}").into_bytes()
+        }
+        FrontReply::Reject => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n\
+                        Connection: close\r\nContent-Length: 14\r\n\r\n";
+            [head.as_bytes(), b"\x0a\x0c\x08\x05\x12\x08too many"].concat()
         }
         FrontReply::Nothing => {
             std::thread::sleep(Duration::from_secs(60));
