@@ -284,8 +284,10 @@ mod tests {
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         let pipe = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, &options.path, pipe, mode, 0).unwrap();
-        let appended = FileSink::new(options).append(&[event(1)]).await;
-        assert!(matches!(appended, Err(SinkError::Unwritable(..))), "{appended:?}");
+        match FileSink::new(options).append(&[event(1)]).await {
+            Err(SinkError::Unwritable(_, error)) => assert_eq!(error.to_string(), NO_FILE),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test]
