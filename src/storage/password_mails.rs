@@ -122,6 +122,76 @@ pub(crate) async fn queue(
     Ok(is_queued)
 }
 
+/// A request of somebody who did not sign in for a user who has had enough mails.
+#[derive(Debug)]
+pub(crate) struct RefusedMail<'request> {
+    /// The user, or the pseudo user of an unknown name.
+    pub(crate) subject: Subject,
+    /// The digest of the network of the client.
+    pub(crate) network: &'request [u8],
+    pub(crate) language: &'request str,
+    pub(crate) request_id: &'request str,
+    pub(crate) requested_at: OffsetDateTime,
+}
+
+/// Stores a request that leads to no mail, and counts for its network.
+#[tracing::instrument(name = "db.password_mails.refuse", skip_all)]
+pub(crate) async fn refuse(
+    connection: &mut PgConnection,
+    mail: &RefusedMail<'_>,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "INSERT INTO password_mails (
+             user_id, session_epoch, language, request_id, requested_at, next_attempt_at,
+             network_digest, is_refused, outcome, finished_at
+         ) VALUES ($1, 0, $2, $3, $4, $4, $5, true, 'dropped', $4)",
+        mail.subject.as_i32(),
+        mail.language,
+        mail.request_id,
+        mail.requested_at,
+        mail.network,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Locks a user, or the pseudo user of an unknown name, against other requests of clients who did not
+/// sign in, until the transaction ends. The lock of the row of a user would make only requests for
+/// users who exist wait for each other.
+#[tracing::instrument(name = "db.password_mails.lock_subject", skip_all)]
+pub(crate) async fn lock_subject(
+    connection: &mut PgConnection,
+    subject: Subject,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('password_mails', $1::integer::bigint))",
+        subject.as_i32(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The number of mails to a user that clients asked for without authentication.
+#[tracing::instrument(name = "db.password_mails.count_of_subject", skip_all)]
+pub(crate) async fn count_of_subject(
+    connection: &mut PgConnection,
+    subject: Subject,
+    since: OffsetDateTime,
+) -> Result<i64, StorageError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM password_mails
+           WHERE user_id = $1 AND requested_at > $2 AND NOT is_refused
+             AND network_digest IS NOT NULL"#,
+        subject.as_i32(),
+        since,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(count)
+}
+
 /// The number of mails that clients of a network asked for without authentication.
 #[tracing::instrument(name = "db.password_mails.count_of_network", skip_all)]
 pub(crate) async fn count_of_network(
@@ -190,8 +260,8 @@ pub(crate) async fn lock_digests(
 }
 
 /// Notes the recipient of a mail, unless this address has had enough mails of other requests of this
-/// kind, anonymous or not; returns whether it was noted. `digests` are those of the address under every readable key, the one to
-/// store first. The transaction has locked the address.
+/// kind, anonymous or not; returns whether it was noted. `digests` are those of the address under every
+/// readable key, the one to store first. The transaction has locked the address.
 #[tracing::instrument(name = "db.password_mails.set_address", skip_all, fields(user.id = %mail.user_id))]
 pub(crate) async fn set_address(
     connection: &mut PgConnection,

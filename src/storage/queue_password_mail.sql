@@ -10,16 +10,15 @@ WITH head AS (
 ),
 recent AS (
     SELECT count(*) < $14::bigint AS may_get_mail FROM password_mails
-    WHERE user_id = $1 AND requested_at > $13
+    WHERE user_id = $1 AND requested_at > $13 AND NOT is_refused
       AND (network_digest IS NOT NULL) = ($15::bytea IS NOT NULL)
-      AND (user_id < 0 OR finished_at IS DISTINCT FROM requested_at)
 ),
 inserted AS (
     INSERT INTO password_mails (
         user_id, session_epoch, language, request_id, requested_at, next_attempt_at,
-        network_digest, outcome, finished_at
+        network_digest, is_refused, outcome, finished_at
     )
-    SELECT $1, $9, $12, $8, $3::timestamptz, $3::timestamptz, $15::bytea,
+    SELECT $1, $9, $12, $8, $3::timestamptz, $3::timestamptz, $15::bytea, NOT may_get_mail,
            CASE WHEN $1 < 0 OR NOT may_get_mail THEN 'dropped' END,
            CASE WHEN $1 < 0 OR NOT may_get_mail THEN $3::timestamptz END
     FROM recent WHERE may_get_mail OR $15 IS NOT NULL

@@ -31,7 +31,7 @@ use crate::{
     },
     storage::{
         self, Database, StorageError,
-        password_mails::{self, NewPasswordMail},
+        password_mails::{self, NewPasswordMail, RefusedMail},
         users::{self, UserHead},
     },
 };
@@ -186,6 +186,12 @@ impl PasswordMails {
                 connection.release();
                 return Ok(Outcome::EnoughForNetwork);
             }
+            if refuse_beyond_limit(&mut transaction, context, request, network).await? {
+                storage::commit(transaction).await?;
+                connection.release();
+                return Ok(Outcome::EnoughForUser);
+            }
+            password_mails::lock_subject(&mut transaction, subject).await?;
         }
         let ChangeLocks { head, is_actor_current } =
             lock_subject_for_change(&mut transaction, context, subject).await?;
@@ -235,6 +241,31 @@ impl PasswordMails {
         connection.release();
         Ok(found.is_some())
     }
+}
+
+/// Stores a request for a user who has had enough mails; returns false if the user has not. Without the
+/// lock of the user, so that any number of requests does not delay the changes of that user.
+async fn refuse_beyond_limit(
+    connection: &mut PgConnection,
+    context: ChangeContext<'_>,
+    request: &Request<'_>,
+    network: &[u8],
+) -> Result<bool, StorageError> {
+    let Request { subject, language, maximum, .. } = *request;
+    let since = context.now - WINDOW;
+    let count = password_mails::count_of_subject(connection, subject, since).await?;
+    if count < i64::from(maximum) {
+        return Ok(false);
+    }
+    let refused = RefusedMail {
+        subject,
+        network,
+        language,
+        request_id: &context.client_info.request_id,
+        requested_at: context.now,
+    };
+    password_mails::refuse(connection, &refused).await?;
+    Ok(true)
 }
 
 /// True if clients of a network have asked for as many mails as they may.

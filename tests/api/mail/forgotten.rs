@@ -17,7 +17,9 @@ use crate::{
         browser::Browser,
         contents::{LANGUAGES, assert_well_formed},
     },
-    support::{ADMINISTRATOR, Answer, MailServer, PLAIN, RETIRED, Server, TestApp, keeper},
+    support::{
+        ADMINISTRATOR, Answer, MailServer, PLAIN, RETIRED, Server, TestApp, keeper, wait_for,
+    },
 };
 
 const PAGE: &str = "/account/forgotten";
@@ -118,10 +120,12 @@ async fn the_same_statements_run_for_every_name(pool: PgPool) {
     let app = spawn(pool, &mail_server).await;
     let mut command = keeper(&["serve"]);
     command.envs(app.variables()).env("KEEPER__LOG__LEVEL", "info,sqlx=debug");
+    command.env("KEEPER__MAIL__MAXIMUM_PER_HOUR", "1");
     let server = Server::start(command).unwrap();
     let names = [MAILED.1, "nobody@example.com", PLAIN.1, RETIRED.1];
     let mut begun = Vec::new();
-    for (index, name) in [ADMINISTRATOR.1].into_iter().chain(names).enumerate() {
+    // The second request for each name is beyond the limit.
+    for (index, name) in [ADMINISTRATOR.1].into_iter().chain(names).chain(names).enumerate() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         begun.push(OffsetDateTime::now_utc());
         let request = app.client.post(format!("{}{PAGE}", server.ready));
@@ -132,12 +136,18 @@ async fn the_same_statements_run_for_every_name(pool: PgPool) {
     server.signal(Signal::TERM);
     let (_, log) = server.wait();
     let log: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let found: Vec<_> = (1..=names.len())
+    let found: Vec<_> = (1..=2 * names.len())
         .map(|index| statements(&log, &format!("name-{index}"), begun[index]))
         .collect();
-    assert!(found[0].iter().any(|text| text.contains("Queues a mail")), "{found:?}");
-    for (name, statements) in names.iter().zip(&found) {
-        assert_eq!(statements, &found[0], "{name}");
+    let (queued, refused) = found.split_at(names.len());
+    assert!(queued[0].iter().any(|text| text.contains("Queues a mail")), "{queued:?}");
+    assert!(
+        refused[0].iter().any(|text| text.contains("INSERT INTO password_mails")),
+        "{refused:?}"
+    );
+    for (index, name) in names.iter().enumerate() {
+        assert_eq!(queued[index], queued[0], "{name}");
+        assert_eq!(refused[index], refused[0], "{name} beyond the limit");
     }
 }
 
@@ -231,6 +241,60 @@ async fn requests_beyond_the_limit_of_a_user_write_and_count_as_for_an_unknown_n
     assert_eq!(server.mails().len(), 3);
     let events = events(&app, MAILED.0).await;
     assert_eq!(events.iter().filter(|(kind, _)| kind == ASKED.0).count(), 3, "{events:?}");
+}
+
+/// What the sessions of the database wait for while `count` requests for one name, each from another
+/// network, cannot store their rows.
+async fn waits_of_requests(app: &TestApp, name: &str, count: usize) -> Vec<String> {
+    let mut transaction = app.pool.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE password_mails IN SHARE MODE")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let asking = (0..count).map(|number| {
+        let request = app.client.post(format!("{}{PAGE}", app.url));
+        with_name(request.header("X-Forwarded-For", format!("198.51.{number}.1")), name).send()
+    });
+    let asking = tokio::spawn(futures_util::future::join_all(asking.collect::<Vec<_>>()));
+    // Not the delivery, which waits for the same table.
+    let query = "SELECT wait_event FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'
+                   AND (query LIKE '-- Queues a mail%'
+                        OR query LIKE '%hashtextextended(''password_mails''%')
+                 ORDER BY wait_event";
+    let waits = wait_for("every request waits", async || {
+        let waits: Vec<String> = sqlx::query_scalar(query).fetch_all(&app.pool).await.unwrap();
+        (waits.len() == count).then_some(waits)
+    })
+    .await;
+    transaction.rollback().await.unwrap();
+    for answer in asking.await.unwrap() {
+        assert!(answer.unwrap().url().query().unwrap_or_default().contains("notice"));
+    }
+    waits
+}
+
+#[sqlx::test]
+async fn requests_at_the_same_time_wait_alike_for_every_name(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn_with(pool, &server, &[("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let known = waits_of_requests(&app, MAILED.1, 3).await;
+    assert_eq!(known, ["advisory", "advisory", "relation"]);
+    assert_eq!(waits_of_requests(&app, "nobody@example.com", 3).await, known);
+}
+
+#[sqlx::test]
+async fn requests_beyond_the_limit_of_a_user_do_not_wait_for_changes_of_that_user(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn_with(pool, &server, &[("KEEPER__MAIL__MAXIMUM_PER_HOUR", "1")]).await;
+    ask(&app, MAILED.1).await.assert_status(303);
+    wait_for_event(&app, "sent", 1).await;
+    let mut transaction = app.pool.begin().await.unwrap();
+    let lock = sqlx::query("SELECT 1 FROM users WHERE user_id = $1 FOR UPDATE").bind(MAILED.0);
+    lock.execute(&mut *transaction).await.unwrap();
+    ask(&app, MAILED.1).await.assert_status(303);
+    transaction.rollback().await.unwrap();
+    wait_for_event(&app, "throttled", 1).await;
 }
 
 #[sqlx::test]
