@@ -64,26 +64,36 @@ pub(crate) async fn find_address(
     Ok(address_digest)
 }
 
-/// True if the user's link under one of these digests expires after a moment, or did so.
-#[tracing::instrument(name = "db.password_links.expires_after", skip_all, fields(user.id = %user_id))]
-pub(crate) async fn expires_after(
+/// Takes the user's used link under one of these digests, which expired after `since`. A link of another
+/// epoch than the user's was used, also on an instance whose clock is behind.
+#[tracing::instrument(name = "db.password_links.take_used", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn take_used(
     connection: &mut PgConnection,
     user_id: UserId,
     digests: &[Vec<u8>],
-    moment: OffsetDateTime,
-) -> Result<bool, StorageError> {
-    let expires_after = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT 1 FROM password_links
-               WHERE user_id = $1 AND digest = ANY($2) AND expires_at > $3
-           ) AS "expires_after!""#,
+    since: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<Option<PasswordLink>, StorageError> {
+    let taken = sqlx::query!(
+        "DELETE FROM password_links l USING users u
+         WHERE l.user_id = $1 AND u.user_id = l.user_id AND l.digest = ANY($2)
+           AND l.expires_at > $3 AND (l.expires_at <= $4 OR l.session_epoch <> u.session_epoch)
+         RETURNING l.digest, l.address_digest, l.session_epoch, l.created_at, l.expires_at",
         user_id.as_i32(),
         digests,
-        moment,
+        since,
+        now,
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(expires_after)
+    Ok(taken.map(|link| PasswordLink {
+        user_id,
+        digest: link.digest,
+        address_digest: link.address_digest,
+        session_epoch: link.session_epoch,
+        created_at: link.created_at,
+        expires_at: link.expires_at,
+    }))
 }
 
 /// Deletes every link of a user, and returns that under one of these digests.

@@ -173,17 +173,22 @@ impl PasswordLinks {
         password: &CredentialValue,
     ) -> Result<bool, UseLinkError> {
         let since = context.now - REPEATED_WITHIN;
-        let is_known = read_on_connection!(self.database, |connection| {
-            password_links::expires_after(&mut connection, user_id, digests, since)
+        // Taken, so that guesses at the same time cannot be compared with the password.
+        let taken = on_connection!(self.database, |connection| {
+            password_links::take_used(&mut connection, user_id, digests, since, context.now)
         })?;
-        if !is_known {
-            return Ok(false);
-        }
+        let Some(link) = taken else { return Ok(false) };
         // Only the link that was used: the use of another one would have deleted it.
         let type_name = self.types.password().as_str();
         let sent = SentValue { user_id, type_name, value: password };
         let (hashing, keyring) = (&self.hasher.hashing, &self.keyring);
-        Ok(has_just_saved(&self.database, hashing, keyring, context, sent).await?)
+        let is_saved = has_just_saved(&self.database, hashing, keyring, context, sent).await?;
+        if is_saved {
+            on_connection!(self.database, |connection| {
+                password_links::insert(&mut connection, &link)
+            })?;
+        }
+        Ok(is_saved)
     }
 
     /// Checks the link and hashes the password. No connection is held meanwhile.

@@ -23,6 +23,10 @@ const KEPT_MAILS: Duration = Duration::from_hours(24);
 /// mails were turned off.
 const OVERDUE_MAIL: Duration = Duration::from_hours(1);
 
+/// How long a password link is kept after it has expired. A used one expires at once, and answers the
+/// same form again for a minute, also on an instance whose clock is behind.
+const KEPT_LINKS: Duration = Duration::from_mins(5);
+
 /// How long the activity of a minute is kept: a day, and time for clocks that differ.
 const KEPT_ACTIVITY: Duration = Duration::from_hours(25);
 
@@ -110,8 +114,8 @@ impl Housekeeping {
     async fn delete_password_links(&self) -> Result<(), StorageError> {
         loop {
             let mut connection = self.database.connection().await?;
-            let now = clock::now();
-            let deleted = password_links::delete_expired(&mut connection, now, BATCH).await?;
+            let before = clock::now() - KEPT_LINKS;
+            let deleted = password_links::delete_expired(&mut connection, before, BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }

@@ -7,7 +7,9 @@ use super::{
     MAILED, PAGE, ask_for, assert_last_events, open, path_of, spawn, submit, token_of,
     wait_for_event, with_form,
 };
-use crate::support::{Answer, Credentials, MailServer, PRINCIPAL, TestApp, password_of};
+use crate::support::{
+    Answer, Credentials, MailServer, PRINCIPAL, TestApp, assert_becomes, password_of,
+};
 
 const NEW: &str = "a new password by mail";
 
@@ -256,14 +258,51 @@ async fn a_form_that_is_sent_twice_gets_the_same_answer_for_a_minute(pool: PgPoo
     let answer = submit(&app, &used, NEW).await;
     answer.assert_status(200);
     assert!(answer.body.contains("Your new password is set."), "{answer:?}");
-    // It saves nothing, and is no way to guess the password.
+    // It saves nothing.
     assert_last_events(&app, MAILED.0, &USED_ONCE).await;
-    assert_invalid(&submit(&app, &used, "a guess at the password").await);
     assert_invalid(&submit(&app, &unused, NEW).await);
     let earlier = "UPDATE password_links SET created_at = created_at - interval '61 seconds',
                        expires_at = expires_at - interval '61 seconds' WHERE user_id = $1";
     sqlx::query(earlier).bind(MAILED.0).execute(&app.pool).await.unwrap();
     assert_invalid(&submit(&app, &used, NEW).await);
+}
+
+#[sqlx::test]
+async fn a_used_link_is_no_way_to_guess_the_password(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
+    submit(&app, &token, NEW).await.assert_status(200);
+    let guesses = ["a guess at the password", "another guess", NEW];
+    let answers = futures_util::future::join_all(guesses.map(|guess| submit(&app, &token, guess)));
+    let known = answers.await.iter().filter(|answer| answer.status == 200).count();
+    assert!(known <= 1, "{known}");
+    assert_invalid(&submit(&app, &token, "a last guess").await);
+    assert_invalid(&submit(&app, &token, NEW).await);
+}
+
+/// Housekeeping, which runs at the start of an instance, deletes expired links.
+#[sqlx::test]
+async fn a_used_link_is_remembered_for_a_minute_also_by_housekeeping(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
+    wait_for_event(&app, "sent", 1).await;
+    submit(&app, &token, NEW).await.assert_status(200);
+    let old = "INSERT INTO password_links VALUES
+        (278, sha256('x'), sha256('a'), 0, now() - interval '1 day', now() - interval '1 hour')";
+    sqlx::raw_sql(old).execute(&app.pool).await.unwrap();
+    let _other = app.spawn_instance(&[]).await;
+    let left = async || {
+        sqlx::query_scalar::<_, i32>("SELECT user_id FROM password_links")
+            .fetch_all(&app.pool)
+            .await
+            .unwrap()
+    };
+    assert_becomes(vec![MAILED.0], left).await;
+    submit(&app, &token, NEW).await.assert_status(200);
 }
 
 #[sqlx::test]
