@@ -93,12 +93,8 @@ impl Statements {
         failure: &PendingFailure<'_>,
         limits: &AttemptLimits,
     ) -> Result<(), StorageError> {
-        let PendingFailure { pending, attempt, types, is_throttled } = *failure;
         match self {
-            Self::Combined => {
-                combined::confirm_failure(connection, pending, attempt, types, is_throttled, limits)
-                    .await
-            }
+            Self::Combined => combined::confirm_failure(connection, failure, limits).await,
             Self::PerShard => pending_attempts::confirm_failure(connection, failure, limits).await,
         }
     }

@@ -16,7 +16,7 @@ use crate::domain::throttling::{
 };
 
 /// A login attempt whose secret is not verified yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     pub(crate) subject: Subject,
     /// The digest of the client address; `None`: no network was involved.
@@ -35,6 +35,9 @@ pub(crate) struct PendingFailure<'attempt> {
     pub(crate) attempt: &'attempt Attempt,
     /// The types that were reserved.
     pub(crate) types: &'attempt [String],
+    /// Those of them that are not locked. An attempt on a locked credential verified nothing, so its
+    /// secret still counts later.
+    pub(crate) unlocked: &'attempt [String],
     /// False for an attempt from a known address, which counts for lockout only.
     pub(crate) is_throttled: bool,
 }
@@ -219,12 +222,10 @@ pub(crate) async fn record_success(
 #[tracing::instrument(name = "db.attempts.confirm_failure", skip_all)]
 pub(crate) async fn confirm_failure(
     connection: &mut PgConnection,
-    pending: &Attempt,
-    attempt: &Attempt,
-    types: &[String],
-    is_throttled: bool,
+    failure: &PendingFailure<'_>,
     limits: &AttemptLimits,
 ) -> Result<(), StorageError> {
+    let PendingFailure { pending, attempt, types, unlocked, is_throttled } = *failure;
     sqlx::query_file!(
         "src/storage/confirm_failure.sql",
         attempt.subject.as_i32(),
@@ -237,6 +238,7 @@ pub(crate) async fn confirm_failure(
         &delay_ends(attempt.at, limits),
         types,
         is_throttled,
+        unlocked,
     )
     .execute(connection)
     .await?;

@@ -17,11 +17,18 @@ locked AS (
 ),
 confirmed AS (
     UPDATE authentication_attempts AS a
-    SET failures = CASE WHEN a.failures > $6 THEN a.failures
-                        ELSE greatest(a.failures - ($2 = ANY(a.counted_secrets))::integer
-                                      + ($3 <> ALL(a.counted_secrets))::integer, 0) END,
-        counted_secrets = ($3::bytea
-            || array_remove(array_remove(a.counted_secrets, $2::bytea), $3))[1:16],
+    -- $11 has the types that were not locked: the attempt on another one verified nothing.
+    -- The count of the question is one of the first $6, as in release_attempt.sql.
+    SET failures = CASE WHEN a.credential_type <> ALL($11::text[]) THEN a.failures
+                        WHEN $2 = ANY(a.counted_secrets)
+                        THEN least(a.failures, $6) - 1
+                             + ($3 <> ALL(a.counted_secrets))::integer
+                        WHEN a.failures > $6 THEN a.failures
+                        ELSE a.failures + ($3 <> ALL(a.counted_secrets))::integer END,
+        counted_secrets = CASE WHEN a.credential_type <> ALL($11) THEN a.counted_secrets
+                               ELSE ($3::bytea
+                                   || array_remove(array_remove(a.counted_secrets, $2::bytea), $3)
+                               )[1:16] END,
         throttle_failures = CASE WHEN $10 THEN greatest(
                 a.throttle_failures - ($2 = ANY(a.throttle_secrets))::integer
                 + ($3 <> ALL(a.throttle_secrets))::integer, 0)

@@ -27,8 +27,9 @@ own AS (
 reset AS (
     UPDATE authentication_attempts AS a
     SET failures = CASE WHEN a.credential_type = $3 THEN 0
-                        WHEN $6 = ANY(a.counted_secrets) AND a.failures <= $8
-                        THEN greatest(a.failures - 1, 0)
+                        -- As in release_attempt.sql.
+                        WHEN $6 = ANY(a.counted_secrets)
+                        THEN greatest(least(a.failures, $8) - 1, 0)
                         ELSE a.failures END,
         counted_secrets = CASE WHEN a.credential_type = $3 THEN '{}'
                                ELSE array_remove(a.counted_secrets, $6) END,

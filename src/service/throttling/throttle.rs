@@ -51,6 +51,7 @@ impl AttemptCounters<'_> {
 }
 
 /// A credential type whose attempt was counted, so that its secret may be verified.
+#[derive(Clone)]
 pub(in crate::service) struct ReservedAttempt {
     pub(in crate::service) credential_type: String,
     /// True when the credential is locked: the attempt takes as long as any other and fails.
@@ -216,9 +217,12 @@ impl Throttling {
     ) -> Result<(), StorageError> {
         let name = |reserved: &ReservedAttempt| reserved.credential_type.clone();
         let types: Vec<_> = reserved.iter().map(name).collect();
+        let unlocked = reserved.iter().filter(|reserved| !reserved.is_locked);
+        let unlocked: Vec<_> = unlocked.map(name).collect();
         // All were reserved in one way.
         let is_throttled = reserved.iter().any(|reserved| reserved.is_throttled);
-        let failure = PendingFailure { pending, attempt, types: &types, is_throttled };
+        let failure =
+            PendingFailure { pending, attempt, types: &types, unlocked: &unlocked, is_throttled };
         let statements = self.database.statements();
         step_on_connection!(self.database, |connection| statements.confirm_failure(
             connection,

@@ -22,7 +22,7 @@ pub(in crate::storage) async fn confirm_failure(
     failure: &PendingFailure<'_>,
     limits: &AttemptLimits,
 ) -> Result<(), StorageError> {
-    let PendingFailure { pending, attempt, types, is_throttled } = *failure;
+    let PendingFailure { pending, attempt, types, unlocked, is_throttled } = *failure;
     commit_without_standby(connection).await?;
     let counted = sqlx::query_file_scalar!(
         "src/storage/per_shard/confirm_failure.sql",
@@ -36,6 +36,7 @@ pub(in crate::storage) async fn confirm_failure(
         &delay_ends(attempt.at, limits),
         types,
         is_throttled,
+        unlocked,
     )
     .fetch_optional(&mut *connection)
     .await?;

@@ -14,8 +14,9 @@ own AS (
 )
 UPDATE authentication_attempts AS a
 SET failures = CASE WHEN a.credential_type = $3 THEN 0
-                    WHEN $4 = ANY(a.counted_secrets) AND a.failures <= $5
-                    THEN greatest(a.failures - 1, 0)
+                    -- As in release_attempt.sql.
+                    WHEN $4 = ANY(a.counted_secrets)
+                    THEN greatest(least(a.failures, $5) - 1, 0)
                     ELSE a.failures END,
     counted_secrets = CASE WHEN a.credential_type = $3 THEN '{}'
                            ELSE array_remove(a.counted_secrets, $4) END,

@@ -11,8 +11,9 @@ WITH locked AS (
 ),
 released AS (
     UPDATE authentication_attempts AS a
-    SET failures = CASE WHEN $2 = ANY(a.counted_secrets) AND a.failures <= $4
-                        THEN greatest(a.failures - 1, 0)
+    -- One of the first $4: an attempt on a locked credential sets the count above them, and no digest.
+    SET failures = CASE WHEN $2 = ANY(a.counted_secrets)
+                        THEN greatest(least(a.failures, $4) - 1, 0)
                         ELSE a.failures END,
         counted_secrets = array_remove(a.counted_secrets, $2),
         throttle_failures = CASE WHEN $2 = ANY(a.throttle_secrets)
