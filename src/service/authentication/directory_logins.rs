@@ -1,7 +1,7 @@
 //! Asks the directory about the passwords of logins: equal ones at the same time once, and recent ones
 //! not again.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, TryFutureExt};
 
@@ -10,11 +10,10 @@ use crate::{
     directory::{BindVerdict, DirectoryError, PasswordVerifier},
     domain::client_info::FairnessKey,
     security::hashing::{HashingEngine, SingleFlight, VerificationDigest},
-    service::detached::detached,
 };
 
 /// What the directory says about a password, for each login that waits for it.
-type SharedVerdict = Result<BindVerdict, Arc<DirectoryError>>;
+pub(super) type SharedVerdict = Result<BindVerdict, Arc<DirectoryError>>;
 
 /// The logins that one question decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,17 +46,16 @@ impl DirectoryLogins {
     }
 
     /// Asks the directory about the password of a login, and caches its verdict. The password is sent
-    /// only if it can authenticate the owner of the target. A question that was sent goes on when the
-    /// client leaves: its verdict must be known to the next login with the same password.
+    /// only if it can authenticate the owner of the target.
     ///
     /// # Errors
     /// When the directory has not decided.
-    pub(super) async fn ask(
+    pub(super) fn ask(
         &self,
         hashing: &Arc<HashingEngine>,
         presented: PresentedPassword<'_>,
         target: Option<&Target<'_>>,
-    ) -> SharedVerdict {
+    ) -> impl Future<Output = SharedVerdict> + Send + use<> {
         let key = presented.client_info.fairness_key();
         let request = target.map(|target| target.request(presented));
         let equal = match &request {
@@ -87,10 +85,9 @@ impl DirectoryLogins {
             }
         };
         let flights = Arc::clone(&self.flights);
-        let asking = async move {
+        async move {
             let start = || asking.map_err(Arc::new).boxed();
             flights.join_or_start(equal, start).await.value
-        };
-        detached(asking).await
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Asks the old system about the passwords of logins: equal ones at the same time once, and recent ones
 //! not again.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, TryFutureExt};
 
@@ -9,11 +9,10 @@ use super::password_target::{PresentedPassword, Target};
 use crate::{
     migration_hook::{HookAnswer, HookError, MigrationHook},
     security::hashing::{HashingEngine, SingleFlight, VerificationDigest},
-    service::detached::detached,
 };
 
 /// What the old system says about a password, for each login that waits for it.
-type SharedAnswer = Result<HookAnswer, Arc<HookError>>;
+pub(super) type SharedAnswer = Result<HookAnswer, Arc<HookError>>;
 
 /// Asks the old system about passwords.
 pub(crate) struct OldSystemQuestions {
@@ -30,18 +29,16 @@ impl OldSystemQuestions {
         Self { hook, hashing, flights: Arc::default() }
     }
 
-    /// Asks whether the password of a login is right for a name, and caches that it is wrong. A question
-    /// goes on when the client leaves: its answer must be known to the next login with the same
-    /// password.
+    /// Asks whether the password of a login is right for a name, and caches that it is wrong.
     ///
     /// # Errors
     /// When the old system has not answered.
-    pub(super) async fn ask(
+    pub(super) fn ask(
         &self,
         name: &str,
         presented: PresentedPassword<'_>,
         target: &Target<'_>,
-    ) -> SharedAnswer {
+    ) -> impl Future<Output = SharedAnswer> + Send + use<> {
         let request = target.request(presented);
         let digest = self.hashing.digest(&request);
         let asking = {
@@ -62,10 +59,9 @@ impl OldSystemQuestions {
             }
         };
         let flights = Arc::clone(&self.flights);
-        let asking = async move {
+        async move {
             let start = || asking.map_err(Arc::new).boxed();
             flights.join_or_start(digest, start).await.value
-        };
-        detached(asking).await
+        }
     }
 }

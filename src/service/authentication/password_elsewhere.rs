@@ -2,23 +2,103 @@
 //! or the directory.
 //!
 //! The attempt is counted before the other system is asked, under a digest of its own. Then either the
-//! failure is counted, or the attempt is taken back.
+//! failure is counted, or the attempt is taken back. Both the question and what is counted go on when
+//! the client leaves: otherwise, its next login would learn the answer of an attempt that does not count.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
-    directory_logins::DirectoryLogins,
+    directory_logins::{DirectoryLogins, SharedVerdict},
     error::{AuthenticationError, Refusal},
     login_attempt::{Hashed, LoginAttempt, Verified, delay},
     moving::{AnswerUse, Moving, asked_name},
+    old_system_questions::SharedAnswer,
     password::PasswordAuthenticator,
-    password_target::{Target, types_of},
+    password_target::{PresentedPassword, Target, types_of},
 };
 use crate::{
-    directory::BindVerdict, domain::credential_type::ACTIVE_DIRECTORY, migration_hook::HookAnswer,
-    security::hashing::Admission, service::throttling::throttle::ReservedAttempt,
-    storage::attempts::Attempt,
+    directory::BindVerdict,
+    domain::{client_info::FairnessKey, credential_type::ACTIVE_DIRECTORY},
+    migration_hook::HookAnswer,
+    security::hashing::Admission,
+    service::{
+        detached::detached,
+        throttling::throttle::{ReservedAttempt, Throttling},
+    },
+    storage::{StorageError, attempts::Attempt, working_for},
 };
+
+/// An attempt that was counted before another system was asked.
+struct CountedQuestion {
+    throttling: Arc<Throttling>,
+    /// Whose database connections count what the other system says.
+    caller: FairnessKey,
+    /// The attempt with the digest of the question.
+    pending: Attempt,
+    /// The attempt with the digest of the secret.
+    attempt: Attempt,
+    reserved: Vec<ReservedAttempt>,
+}
+
+impl CountedQuestion {
+    /// Asks the old system, and counts its answer.
+    async fn ask_old_system(
+        self,
+        asking: impl Future<Output = SharedAnswer> + Send + 'static,
+    ) -> Result<SharedAnswer, StorageError> {
+        let caller = self.caller;
+        let asking = async move {
+            let answer = asking.await;
+            match &answer {
+                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => self.count().await?,
+                Ok(HookAnswer::Accepted(_)) | Err(_) => self.take_back().await?,
+            }
+            Ok(answer)
+        };
+        detached(working_for(caller, asking)).await
+    }
+
+    /// Asks the directory, and counts its verdict.
+    async fn ask_directory(
+        self,
+        asking: impl Future<Output = SharedVerdict> + Send + 'static,
+    ) -> Result<SharedVerdict, StorageError> {
+        let caller = self.caller;
+        let asking = async move {
+            let verdict = asking.await;
+            match &verdict {
+                Ok(BindVerdict::Accepted) => self.take_back().await?,
+                Ok(BindVerdict::Refused(_) | BindVerdict::NotSent) => self.count().await?,
+                Err(_) => self.count_undecided().await?,
+            }
+            Ok(verdict)
+        };
+        detached(working_for(caller, asking)).await
+    }
+
+    async fn count(&self) -> Result<(), StorageError> {
+        self.throttling.confirm_failure(&self.pending, &self.attempt, &self.reserved).await
+    }
+
+    async fn take_back(&self) -> Result<(), StorageError> {
+        self.throttling.release_attempt(&self.pending).await
+    }
+
+    /// Counts the failure of the passwords here, and takes back the attempt on that of the directory,
+    /// which has not decided. Otherwise passwords here could be guessed without a limit while the
+    /// directory is away.
+    async fn count_undecided(mut self) -> Result<(), StorageError> {
+        self.reserved.retain(|reserved| reserved.credential_type != ACTIVE_DIRECTORY);
+        if !self.reserved.is_empty() {
+            self.count().await?;
+        }
+        self.take_back().await
+    }
+}
 
 impl PasswordAuthenticator {
     /// Asks the old system whether the password is right; `None` when it is. Then the stored password
@@ -34,7 +114,7 @@ impl PasswordAuthenticator {
         admission: &mut Option<Admission>,
     ) -> Result<Option<Vec<ReservedAttempt>>, AuthenticationError> {
         // Nothing was asked, so there is nothing to count: this verifies no password.
-        let begun = moving.maintenance.begin_change();
+        let begun = moving.maintenance.begin_login_change();
         let change = begun.ok_or(AuthenticationError::ReadOnly)?;
         *admission = None;
         let pending = self.throttling.pending_attempt(attempt);
@@ -45,26 +125,43 @@ impl PasswordAuthenticator {
             };
             moving.is_password_type(target.credential_type) && reserved.iter().any(is_admitted)
         };
-        if let Some(target) = targets.iter().find(may_ask) {
-            match moving.questions.ask(asked_name(login, presented), presented, target).await {
-                Ok(HookAnswer::Accepted(user)) => {
-                    self.throttling.release_attempt(&pending).await?;
-                    if answer_use == AnswerUse::Move {
-                        *admission = self.admit(presented).await?;
-                        change.include(moving.keep(login, presented, user)).await?;
-                    }
-                    return Ok(None);
+        let Some(target) = targets.iter().find(may_ask) else {
+            self.throttling.confirm_failure(&pending, attempt, &reserved).await?;
+            *admission = self.admit(presented).await?;
+            return Ok(Some(reserved));
+        };
+        let question = self.counted_question(presented, pending, attempt, &reserved);
+        let asking = moving.questions.ask(asked_name(login, presented), presented, target);
+        match Box::pin(question.ask_old_system(asking)).await? {
+            Ok(HookAnswer::Accepted(user)) => {
+                if answer_use == AnswerUse::Move {
+                    *admission = self.admit(presented).await?;
+                    change.include(moving.keep(login, presented, user)).await?;
                 }
-                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {}
-                Err(error) => {
-                    self.throttling.release_attempt(&pending).await?;
-                    return Err(AuthenticationError::OldSystemUnavailable(error));
-                }
+                Ok(None)
             }
+            Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {
+                *admission = self.admit(presented).await?;
+                Ok(Some(reserved))
+            }
+            Err(error) => Err(AuthenticationError::OldSystemUnavailable(error)),
         }
-        self.throttling.confirm_failure(&pending, attempt, &reserved).await?;
-        *admission = self.admit(presented).await?;
-        Ok(Some(reserved))
+    }
+
+    fn counted_question(
+        &self,
+        presented: PresentedPassword<'_>,
+        pending: Attempt,
+        attempt: &Attempt,
+        reserved: &[ReservedAttempt],
+    ) -> CountedQuestion {
+        CountedQuestion {
+            throttling: Arc::clone(&self.throttling),
+            caller: presented.client_info.fairness_key(),
+            pending,
+            attempt: attempt.clone(),
+            reserved: reserved.to_vec(),
+        }
     }
 
     /// Verifies the password here first, and then in the directory. While the directory is asked, the
@@ -94,40 +191,25 @@ impl PasswordAuthenticator {
         let target = in_directory.into_iter().next();
         let target = target.map(|target| reserved_target(target, &reserved));
         let asked = Instant::now();
-        match directory.ask(&self.hashing, of.presented, target.as_ref()).await {
+        let counted = pending.clone();
+        let question = self.counted_question(of.presented, counted, attempt, &reserved);
+        let asking = directory.ask(&self.hashing, of.presented, target.as_ref());
+        match Box::pin(question.ask_directory(asking)).await? {
             Ok(BindVerdict::Accepted) => {
                 let target = target.ok_or_else(|| AuthenticationError::refused(None, refusal))?;
                 self.record_success(of, target.credential_type).await?;
                 Ok(Verified::Row(target.proven_row()?, None))
             }
             Ok(verdict @ (BindVerdict::Refused(_) | BindVerdict::NotSent)) => {
-                self.throttling.confirm_failure(&pending, attempt, &reserved).await?;
                 self.delay_refusal(owed, asked, admission).await;
                 Ok(Verified::Refused(refusal_of(verdict, of, target.as_ref(), refusal)))
             }
             Err(error) => {
-                self.count_undecided(&pending, attempt, reserved).await?;
                 // Otherwise the time of the error would reveal the cost of the hash.
                 delay(owed).await;
                 Err(AuthenticationError::DirectoryUnavailable(error))
             }
         }
-    }
-
-    /// Counts the failure of the passwords here, and takes back the attempt on that of the directory,
-    /// which has not decided. Otherwise passwords here could be guessed without a limit while the
-    /// directory is away.
-    async fn count_undecided(
-        &self,
-        pending: &Attempt,
-        attempt: &Attempt,
-        mut reserved: Vec<ReservedAttempt>,
-    ) -> Result<(), AuthenticationError> {
-        reserved.retain(|reserved| reserved.credential_type != ACTIVE_DIRECTORY);
-        if !reserved.is_empty() {
-            self.throttling.confirm_failure(pending, attempt, &reserved).await?;
-        }
-        Ok(self.throttling.release_attempt(pending).await?)
     }
 
     /// Waits before a refusal is answered: for what its hashes owe, and if the directory verifies

@@ -1,10 +1,18 @@
 //! Logins while the directory is away, slow or hostile (`directory.verify_passwords`).
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use rustix::process::Signal;
 use sqlx::PgPool;
+use tokio::task::JoinHandle;
 
 use super::{
     instance,
@@ -16,8 +24,8 @@ use super::{
 use crate::{
     guessing::fingerprint,
     support::{
-        Answer, BIND, Credentials, PLAIN, PRINCIPAL, RawDirectory, Server, Slapd, TestApp, done,
-        element, entry, keeper, message, password_of, result,
+        Answer, BIND, Credentials, PLAIN, PRINCIPAL, RawDirectory, Server, Slapd, TestApp,
+        assert_becomes, done, element, entry, keeper, message, password_of, result, wait_until,
     },
 };
 
@@ -147,10 +155,10 @@ fn bound(id: u8, code: u8, text: &str) -> Vec<u8> {
 
 #[sqlx::test]
 async fn only_success_logs_in_and_only_the_whole_directory_is_unavailable(pool: PgPool) {
-    let code = std::sync::Arc::new(std::sync::atomic::AtomicU8::new(0));
-    let current = std::sync::Arc::clone(&code);
+    let code = Arc::new(AtomicU8::new(0));
+    let current = Arc::clone(&code);
     let server = directory_with("uid=ola", move |id| {
-        bound(id, current.load(std::sync::atomic::Ordering::SeqCst), "CANARY, data 775, v1")
+        bound(id, current.load(Ordering::SeqCst), "CANARY, data 775, v1")
     });
     let lifetime = ("VERIFIED_LIFETIME_SECONDS", "0");
     let attempts =
@@ -175,7 +183,7 @@ async fn only_success_logs_in_and_only_the_whole_directory_is_unavailable(pool: 
         (118, 503),
         (0, 200),
     ] {
-        code.store(number, std::sync::atomic::Ordering::SeqCst);
+        code.store(number, Ordering::SeqCst);
         let answer = login(&app, "ola", &format!("password {number}")).await;
         assert_eq!(answer.status, expected, "{number}: {answer:?}");
         match expected {
@@ -185,6 +193,89 @@ async fn only_success_logs_in_and_only_the_whole_directory_is_unavailable(pool: 
         }
         assert!(!answer.body.contains("CANARY"));
     }
+}
+
+/// A directory whose only user is bound with `code`, while `is_open`.
+#[derive(Clone)]
+struct Gate {
+    code: Arc<AtomicU8>,
+    is_open: Arc<AtomicBool>,
+}
+
+impl Gate {
+    fn start() -> (Self, RawDirectory) {
+        let gate =
+            Self { code: Arc::new(AtomicU8::new(49)), is_open: Arc::new(AtomicBool::new(true)) };
+        let asked = gate.clone();
+        let server = directory_with("uid=ola", move |id| {
+            while !asked.is_open.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            bound(id, asked.code.load(Ordering::SeqCst), "")
+        });
+        (gate, server)
+    }
+
+    fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::SeqCst);
+    }
+}
+
+/// The settings of tests in which the directory answers late.
+const PATIENT: (&str, &str) = ("VERIFY_TIMEOUT_SECONDS", "3");
+
+/// Begins a login, and waits until the directory was asked about it.
+async fn begin_login(app: &TestApp, server: &RawDirectory, password: &str) -> JoinHandle<Answer> {
+    let request = app.request(Method::GET, PRINCIPAL, &Credentials::basic("ola", password));
+    let login = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+    wait_until("the password is sent", async || {
+        server.sent().windows(password.len()).any(|window| window == password.as_bytes())
+    })
+    .await;
+    login
+}
+
+/// Otherwise, the client could learn the verdict with its next login, and take back the count later.
+#[sqlx::test]
+async fn the_guess_of_a_client_that_leaves_counts(pool: PgPool) {
+    let (gate, server) = Gate::start();
+    let app = spawn(pool, &server.variables(), &[SETTINGS[0], PATIENT]).await;
+    add(&app, (501, "ola"), 1).await;
+    let other = app.spawn_instance(&[]).await;
+    gate.set_open(false);
+    begin_login(&app, &server, "a guess").await.abort();
+    app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
+    gate.set_open(true);
+    assert_becomes(1.0, async || outcomes(&app, "refused").await).await;
+    login(&app, "ola", "a guess").await.assert_unauthenticated();
+    assert_number(outcomes(&app, "refused").await, 1);
+    // An instance that does not know the verdict asks a directory that does not decide.
+    gate.code.store(51, Ordering::SeqCst);
+    assert_undecided(&login(&other, "ola", "a guess").await);
+    let counted = ["ActiveDirectory", "CRM5/PASSWORD"].map(|name| (name.to_owned(), 1));
+    assert_eq!(failures(&app, "= 501").await, counted);
+}
+
+#[sqlx::test]
+async fn an_attempt_that_is_taken_back_leaves_no_lock_that_it_caused(pool: PgPool) {
+    let (gate, server) = Gate::start();
+    let app = spawn(pool, &server.variables(), &[SETTINGS[0], PATIENT]).await;
+    add(&app, (501, "ola"), 1).await;
+    let limits =
+        [("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000"), ("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "100")];
+    let app = app.spawn_instance(&limits).await;
+    login(&app, "ola", "first").await.assert_unauthenticated();
+    let nearly = "UPDATE authentication_attempts SET failures = 99 WHERE user_id = 501";
+    sqlx::raw_sql(nearly).execute(&app.pool).await.unwrap();
+    gate.code.store(51, Ordering::SeqCst);
+    gate.set_open(false);
+    let undecided = begin_login(&app, &server, "second").await;
+    // The hundredth failure, so this one is not verified.
+    login(&app, "ola", "third").await.assert_unauthenticated();
+    gate.set_open(true);
+    assert_undecided(&undecided.await.unwrap());
+    let directory = ("ActiveDirectory".to_owned(), 99);
+    assert_eq!(failures(&app, "= 501").await[0], directory);
 }
 
 #[sqlx::test]

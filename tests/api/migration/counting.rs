@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use sqlx::PgPool;
 
-use super::{assert_unavailable, counted_failures, login, spawn};
-use crate::support::{Answer, OldSystem, Reply, TestApp, assert_becomes, http_reply, late};
+use super::{assert_unavailable, counted_failures, login, logins, spawn};
+use crate::support::{
+    Answer, Credentials, OldSystem, PRINCIPAL, Reply, TestApp, assert_becomes, http_reply, late,
+};
 
 const JSON: &str = "application/json";
 
@@ -78,4 +81,24 @@ async fn an_undecided_login_takes_back_no_earlier_failure(pool: PgPool) {
     login(&app, "anton", "guess 4").await.assert_unauthenticated();
     let delayed = login(&app, "anton", "guess 5").await;
     delayed.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+}
+
+/// Otherwise, the client could learn the answer with its next login, and take back the count later.
+#[sqlx::test]
+async fn the_guess_of_a_client_that_leaves_counts(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let other = app.spawn_instance(&[]).await;
+    old.set_reply(late(Duration::from_secs(1), rejected()));
+    let guess = Credentials::basic("anton", "guess");
+    let leaving = tokio::spawn(app.request(Method::GET, PRINCIPAL, &guess).send());
+    assert_becomes(1, async || old.requests().len()).await;
+    leaving.abort();
+    assert_becomes(1.0, async || logins(&app, "rejected").await).await;
+    login(&app, "anton", "guess").await.assert_unauthenticated();
+    assert_eq!(old.requests().len(), 1);
+    // An instance that does not know the answer asks a system that cannot tell.
+    old.set_reply(failed());
+    assert_unavailable(&login(&other, "anton", "guess").await);
+    assert_eq!(counted_failures(&app).await, 4);
 }
