@@ -11,7 +11,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// What browsers send for a document.
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// A browser on the pages of an application.
+/// A browser on the pages of an application. A clone has the same cookies at first.
+#[derive(Clone)]
 pub(crate) struct Browser {
     url: String,
     client: Client,

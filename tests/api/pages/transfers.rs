@@ -526,6 +526,68 @@ async fn an_import_runs_although_the_commit_of_its_registration_was_not_confirme
     wait_until_complete(&app).await;
 }
 
+/// As in a failover.
+#[sqlx::test]
+async fn an_import_runs_although_the_database_is_away_after_its_registration(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let (proxy, other, sent) = unconfirmed_registration(&app).await;
+    let failed = r#"keeper_database_errors_total{class="no_connection"}"#;
+    let before = other.metric(failed).await;
+    proxy.set_away(true);
+    wait_until("the registration was looked for", async || other.metric(failed).await > before)
+        .await;
+    proxy.release();
+    proxy.set_away(false);
+    wait_until_complete(&app).await;
+    sent.abort();
+}
+
+#[sqlx::test]
+async fn a_second_copy_of_a_form_waits_until_the_first_is_registered(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let fields = fields_of_form(&mut browser, "import").await;
+    let copy = browser.clone();
+    let send = |mut browser: Browser, fields: Vec<(String, String)>| {
+        let file = "{\"login_name\":\"registered\"}\n";
+        tokio::spawn(async move { send_fields(&mut browser, &fields, file.as_bytes()).await })
+    };
+    let mut registration = app.pool.begin().await.unwrap();
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('import_runs', 0))";
+    sqlx::query(lock).execute(&mut *registration).await.unwrap();
+    let leaving = send(browser, fields.clone());
+    app.wait_for_blocked_sessions(1).await;
+    leaving.abort();
+    app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
+    let sent = send(copy, fields);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!sent.is_finished(), "the copy did not wait");
+    registration.rollback().await.unwrap();
+    let answer = sent.await.unwrap();
+    answer.assert_status(303);
+    assert!(answer.header("location").starts_with("/admin/import/"), "{answer:?}");
+    wait_until_complete(&app).await;
+}
+
+#[sqlx::test]
+async fn it_is_unknown_whether_an_import_was_canceled_when_the_database_is_away(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let sent = send(&mut browser, "import", lines_with_passwords(20_000)).await;
+    let proxy = DatabaseProxy::start(&app.pool).await;
+    let other = app.spawn_instance(&[("KEEPER__DATABASE__URL", &*proxy.url)]).await;
+    let mut browser = Browser::signed_in(&other, "anna").await;
+    let page = browser.follow(&sent).await;
+    let path = format!("{}/cancel", sent.header("location"));
+    proxy.hold_reply_to("is_canceled = true");
+    let canceling = tokio::spawn(async move { browser.submit(&page, &path, &[]).await });
+    proxy.wait_until_held().await;
+    proxy.set_away(true);
+    let answer = canceling.await.unwrap();
+    answer.assert_status(503);
+    assert!(answer.body.contains("unknown whether"), "{answer:?}");
+}
+
 #[sqlx::test]
 async fn an_import_runs_although_its_client_leaves_while_it_is_registered(pool: PgPool) {
     let app = TestApp::spawn(pool).await;

@@ -38,6 +38,8 @@ pub(crate) struct DatabaseProxy {
     /// True: every segment of the service is dropped before TCP sees it, also those of new
     /// connections.
     is_cut: Arc<watch::Sender<bool>>,
+    /// True: connections are closed.
+    is_away: Arc<watch::Sender<bool>>,
 }
 
 /// Which connections swallow packets, and how late the others are.
@@ -67,9 +69,14 @@ impl DatabaseProxy {
         let half_open = Arc::<HalfOpen>::default();
         let upstream = Upstream::from_options(&options);
         let is_cut = Arc::new(watch::Sender::new(false));
-        let modes = Modes { mode: Arc::clone(&mode), is_cut: is_cut.subscribe() };
+        let is_away = Arc::new(watch::Sender::new(false));
+        let modes = Modes {
+            mode: Arc::clone(&mode),
+            is_cut: is_cut.subscribe(),
+            is_away: is_away.subscribe(),
+        };
         tokio::spawn(accept(listener, upstream, modes, Arc::clone(&half_open)));
-        Self { url: url.into(), mode, half_open, is_cut }
+        Self { url: url.into(), mode, half_open, is_cut, is_away }
     }
 
     /// Cuts the service off: nothing that it sends is acknowledged.
@@ -99,6 +106,11 @@ impl DatabaseProxy {
     pub(crate) fn delay_replies(&self, delay: Duration) {
         let delay = u64::try_from(delay.as_millis()).unwrap();
         self.half_open.delay.store(delay, Ordering::SeqCst);
+    }
+
+    /// Closes all connections, and new ones at once, as a server that is away; or does so no longer.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.send_replace(is_away);
     }
 
     /// Waits until a reply is held back.
@@ -139,11 +151,12 @@ impl Upstream {
 struct Modes {
     mode: Arc<watch::Sender<ReplyMode>>,
     is_cut: watch::Receiver<bool>,
+    is_away: watch::Receiver<bool>,
 }
 
-async fn wait_until_cut(is_cut: &mut watch::Receiver<bool>) {
+async fn wait_until_set(flag: &mut watch::Receiver<bool>) {
     // The proxy may have ended.
-    let _ = is_cut.wait_for(|is_cut| *is_cut).await;
+    let _ = flag.wait_for(|is_set| *is_set).await;
 }
 
 async fn accept(
@@ -155,12 +168,15 @@ async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = wait_until_cut(&mut modes.is_cut) => {
+            () = wait_until_set(&mut modes.is_cut) => {
                 drop_arriving(&listener, 100);
                 return std::future::pending().await;
             }
         };
         let (client, _) = accepted.unwrap();
+        if *modes.is_away.borrow() {
+            continue;
+        }
         let number = half_open.accepted.fetch_add(1, Ordering::SeqCst);
         let half_open = (number, Arc::clone(&half_open));
         match &upstream {
@@ -181,7 +197,7 @@ fn forward(
     half_open: (u64, Arc<HalfOpen>),
 ) {
     let (mode, reply_mode) = (Arc::clone(&modes.mode), modes.mode.subscribe());
-    let mut is_cut = modes.is_cut.clone();
+    let (mut is_cut, mut is_away) = (modes.is_cut.clone(), modes.is_away.clone());
     tokio::spawn(async move {
         let duplicate = client.as_fd().try_clone_to_owned().unwrap();
         let (client_read, client_write) = client.into_split();
@@ -189,7 +205,8 @@ fn forward(
         tokio::select! {
             () = forward_statements(client_read, server_write, mode, half_open.clone()) => {}
             () = forward_replies(server_read, client_write, reply_mode, half_open) => {}
-            () = wait_until_cut(&mut is_cut) => {
+            () = wait_until_set(&mut is_away) => {}
+            () = wait_until_set(&mut is_cut) => {
                 drop_arriving(&duplicate, 100);
                 std::future::pending::<()>().await;
             }

@@ -172,7 +172,7 @@ impl ImportJobs {
     /// another import has started meanwhile.
     pub(crate) async fn start(
         self: Arc<Self>,
-        upload: &UploadPlace,
+        upload: UploadPlace,
         requester: JobRequester,
         is_dry_run: bool,
         file: ImportFile,
@@ -181,13 +181,15 @@ impl ImportJobs {
         let (user_id, name) = (user.user_id, user.login_name.clone());
         let job = Arc::new(ImportJob::new(upload.id.clone(), name, is_dry_run, clock::now()));
         let Some(place) = self.take_place() else { return Ok(Err(PlaceError::Busy)) };
-        // One task registers and runs the import, so that a client that leaves cannot part them.
+        // One task registers and runs the import, so that a client that leaves cannot part them. Until
+        // it is registered, a second copy of the form waits.
         let registered = in_change_of_task(async move {
             let registered = self.registry.begin(&job.snapshot(), user_id).await;
             if let Ok(Ok(())) = registered {
                 self.remember(&job);
-                tokio::spawn(self.run(place, job, requester, file));
+                tokio::spawn(Arc::clone(&self).run(place, job, requester, file));
             }
+            drop(upload);
             registered
         });
         detached(registered).await

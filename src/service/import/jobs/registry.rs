@@ -18,6 +18,9 @@ use crate::{
 /// The time between two writes of the progress.
 const PERIOD: Duration = Duration::from_secs(2);
 
+/// How many times to look for an import whose registration was not confirmed.
+const LOOKS: usize = 5;
+
 /// The time after which an import in progress that was not seen has stopped with its instance.
 pub(crate) const STALE: Duration = Duration::from_secs(30);
 
@@ -47,11 +50,21 @@ impl ImportRegistry {
         record: &ImportRecord,
         user_id: UserId,
     ) -> Result<Result<(), PlaceError>, StorageError> {
-        match self.register(record, user_id, false).await {
-            // The lock waits for the end of the first transaction.
-            Err(StorageError::OutcomeUnknown(_)) => self.register(record, user_id, true).await,
-            registered => registered,
+        let doubt = match self.register(record, user_id, false).await {
+            Err(doubt @ StorageError::OutcomeUnknown(_)) => doubt,
+            registered => return registered,
+        };
+        // The first transaction may hold the lock until the server notices that its client is gone.
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(PERIOD).await;
+            }
+            let registered = self.register(record, user_id, true).await;
+            if registered.is_ok() {
+                return registered;
+            }
         }
+        Err(doubt)
     }
 
     /// Registers an import. If `may_be_registered`, an import with that id of this instance is this one.
@@ -136,11 +149,17 @@ impl ImportRegistry {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn cancel(&self, id: &str) -> Result<(), StorageError> {
-        let canceled = read_on_connection!(self.database, |connection| import_runs::cancel(
-            &mut connection,
-            id
-        ));
-        canceled.map_err(StorageError::in_doubt)
+        match self.try_to_cancel(id).await {
+            // Repeated without harm. What the first statement did stays unknown if this one fails.
+            Err(lost @ StorageError::ConnectionLost(_)) => {
+                self.try_to_cancel(id).await.map_err(|_| lost.in_doubt())
+            }
+            canceled => canceled,
+        }
+    }
+
+    async fn try_to_cancel(&self, id: &str) -> Result<(), StorageError> {
+        on_connection!(self.database, |connection| import_runs::cancel(&mut connection, id))
     }
 }
 

@@ -129,7 +129,7 @@ pub(in crate::http) async fn send(
     };
     let is_dry_run = fields.mode != IMPORT;
     let started = proven.run(move |jobs: Arc<ImportJobs>, caller| async move {
-        jobs.start(&place, caller.into_requester(), is_dry_run, file).await
+        jobs.start(place, caller.into_requester(), is_dry_run, file).await
     });
     if let Err(error) = started.await? {
         return refused(&context, frame, &fields, Refusal::Place(error)).await;
