@@ -19,6 +19,8 @@ pub(crate) enum SinkError {
     Locked(PathBuf),
     #[error("{0} is not written within 30 seconds; check its volume")]
     Slow(PathBuf),
+    #[error("the files of the sink are not read within 30 seconds; check their volume")]
+    SlowFiles,
     #[error("url is invalid")]
     InvalidUrl,
     #[error("key_file")]
@@ -99,7 +101,7 @@ impl SinkError {
             | Self::Unconfirmed { .. }
             | Self::Client(_)
             | Self::Unanswered { .. } => "unreachable",
-            Self::TimedOut { .. } | Self::Slow(_) => "timed_out",
+            Self::TimedOut { .. } | Self::Slow(_) | Self::SlowFiles => "timed_out",
             Self::Status { .. } => "refused",
             Self::Stopped => "stopped",
         }

@@ -8,27 +8,23 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use rustix::{
-    fs::{Access, FlockOperation, access, flock},
+    fs::{Access, FlockOperation, OFlags, access, flock},
     io::Errno,
 };
-use tokio::{
-    sync::Mutex,
-    task::{JoinHandle, spawn_blocking},
-    time::timeout,
-};
 
-use super::{error::SinkError, event_text::write_event, rotation};
+use super::{
+    error::SinkError,
+    event_text::write_event,
+    file_work::{FileWork, LIMIT},
+    rotation,
+};
 use crate::domain::audit_stream::StreamedEvent;
 
 /// The permissions of a new file: a collector reads it as a member of its group.
 const MODE: u32 = 0o640;
-
-/// The time in which a batch must be on disk. After it, another instance may deliver.
-const LIMIT: Duration = Duration::from_secs(30);
 
 const NO_FILE: &str = "it is not a regular file";
 
@@ -48,13 +44,13 @@ pub(crate) struct FileOptions {
 /// Appends events to a file.
 pub(crate) struct FileSink {
     options: FileOptions,
-    writes: LimitedWrites,
+    work: FileWork<()>,
 }
 
 impl FileSink {
     /// A sink that opens its file for each batch, so that another program may rotate it, too.
     pub(crate) fn new(options: FileOptions) -> Self {
-        Self { options, writes: LimitedWrites::default() }
+        Self { options, work: FileWork::default() }
     }
 
     /// Appends events; returns when they are on disk.
@@ -68,8 +64,7 @@ impl FileSink {
             text.push('\n');
         }
         let options = self.options.clone();
-        let write = self.writes.run(LIMIT, move || append(&options, text.as_bytes()));
-        write.await.unwrap_or_else(|| Err(SinkError::Slow(self.options.path.clone())))
+        self.run(move || append(&options, text.as_bytes())).await
     }
 
     /// Checks that the file, or a new file in its folder, can be written. Creates nothing.
@@ -78,32 +73,15 @@ impl FileSink {
     /// When it cannot be written.
     pub(super) async fn check(&self) -> Result<(), SinkError> {
         let path = self.options.path.clone();
-        let check = spawn_blocking(move || require_writable(&path));
-        check.await.unwrap_or(Err(SinkError::Stopped))
+        self.run(move || require_writable(&path)).await
     }
-}
 
-/// Writes on a thread for blocking work, one after the other. A volume that hangs holds one thread.
-#[derive(Default)]
-struct LimitedWrites(Mutex<Option<JoinHandle<Result<(), SinkError>>>>);
-
-impl LimitedWrites {
-    /// Runs a write; `None` if it, or an earlier one, takes longer than the limit. Then it goes on, and
-    /// no other one begins before it ends.
     async fn run(
         &self,
-        limit: Duration,
-        write: impl FnOnce() -> Result<(), SinkError> + Send + 'static,
-    ) -> Option<Result<(), SinkError>> {
-        let mut running = self.0.lock().await;
-        if running.as_ref().is_some_and(|earlier| !earlier.is_finished()) {
-            return None;
-        }
-        // Kept before it is awaited: the delivery is dropped when the lease is lost.
-        let write = running.insert(spawn_blocking(write));
-        let written = timeout(limit, &mut *write).await.ok()?;
-        *running = None;
-        Some(written.unwrap_or(Err(SinkError::Stopped)))
+        work: impl FnOnce() -> Result<(), SinkError> + Send + 'static,
+    ) -> Result<(), SinkError> {
+        let done = self.work.run(LIMIT, work).await;
+        done.unwrap_or_else(|| Err(SinkError::Slow(self.options.path.clone())))
     }
 }
 
@@ -117,7 +95,12 @@ pub(crate) fn require_writable(path: &Path) -> Result<(), SinkError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| unwritable(error.into()))?;
-    match OpenOptions::new().append(true).open(path) {
+    // Otherwise a pipe without a reader would block.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    match OpenOptions::new().append(true).custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            Err(unwritable(io::Error::other(NO_FILE)))
+        }
         Ok(file) if !file.metadata().map_err(unwritable)?.is_file() => {
             Err(unwritable(io::Error::other(NO_FILE)))
         }
@@ -262,31 +245,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_hangs_is_a_failure_and_no_other_one_begins() {
-        let writes = LimitedWrites::default();
-        let (answer, volume) = std::sync::mpsc::channel::<()>();
-        let limit = Duration::from_millis(50);
-        let hangs = move || volume.recv().map_err(|_| SinkError::Stopped);
-        assert!(writes.run(limit, hangs).await.is_none());
-        assert!(writes.run(limit, || panic!("it has begun")).await.is_none());
-        answer.send(()).unwrap();
-        let next = async || writes.run(limit, || Ok(())).await;
-        while next().await.is_none() {
-            tokio::task::yield_now().await;
-        }
-        assert!(matches!(next().await, Some(Ok(()))));
-    }
-
-    #[tokio::test]
     async fn a_pipe_is_no_file_of_events() {
         let folder = tempfile::tempdir().unwrap();
         let options = options(&folder, 0);
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         let pipe = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, &options.path, pipe, mode, 0).unwrap();
-        match FileSink::new(options).append(&[event(1)]).await {
-            Err(SinkError::Unwritable(_, error)) => assert_eq!(error.to_string(), NO_FILE),
-            other => panic!("{other:?}"),
+        let sink = FileSink::new(options);
+        for refused in [sink.append(&[event(1)]).await, sink.check().await] {
+            match refused {
+                Err(SinkError::Unwritable(_, error)) => assert_eq!(error.to_string(), NO_FILE),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

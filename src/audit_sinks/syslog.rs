@@ -20,6 +20,7 @@ use tokio_rustls::{
 use super::{
     connect::connect,
     error::SinkError,
+    file_work::FileWork,
     syslog_message::{SyslogFormat, frame},
     tls::client_config,
 };
@@ -48,6 +49,7 @@ pub(crate) struct SyslogOptions {
 pub(crate) struct SyslogSink {
     options: SyslogOptions,
     server: ServerName<'static>,
+    work: FileWork<Arc<ClientConfig>>,
 }
 
 impl SyslogSink {
@@ -60,7 +62,7 @@ impl SyslogSink {
         read_files(&options)?;
         let server = ServerName::try_from(options.host.clone());
         let server = server.map_err(|_| SinkError::InvalidAddress)?;
-        Ok(Self { options, server })
+        Ok(Self { options, server, work: FileWork::default() })
     }
 
     /// Sends events; returns when the server has read them.
@@ -81,8 +83,7 @@ impl SyslogSink {
         let unconfirmed = |source| SinkError::Unconfirmed { host: self.host(), source };
         // A renewed certificate is used without a restart.
         let options = self.options.clone();
-        let read = tokio::task::spawn_blocking(move || read_files(&options));
-        let tls = read.await.unwrap_or(Err(SinkError::Stopped))?;
+        let tls = self.work.read(move || read_files(&options)).await?;
         let unreachable = |source| SinkError::Unreachable { host: self.host(), source };
         let SyslogOptions { host, port, timeout, .. } = &self.options;
         let addresses: Vec<_> =

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use reqwest::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 
-use super::{error::SinkError, event_text::write_event};
+use super::{error::SinkError, event_text::write_event, file_work::FileWork};
 use crate::{
     domain::audit_stream::StreamedEvent,
     security::{secret_file, webhook_signature::WebhookKeys},
@@ -49,8 +49,9 @@ struct TrustingClient {
 
 /// Sends events to a receiver.
 pub(crate) struct WebhookSink {
-    current: Mutex<TrustingClient>,
+    client: Arc<Mutex<TrustingClient>>,
     options: WebhookOptions,
+    work: FileWork<(WebhookKeys, Client)>,
 }
 
 impl WebhookSink {
@@ -62,18 +63,15 @@ impl WebhookSink {
         // The first event would find a missing key otherwise.
         read_keys(&options.key_file)?;
         let authorities = read_authorities(&options)?;
-        let current = Mutex::new(build_client(&options, authorities)?);
-        Ok(Self { current, options })
+        let client = Arc::new(Mutex::new(build_client(&options, authorities)?));
+        Ok(Self { client, options, work: FileWork::default() })
     }
 
-    /// The client, which is built again after `ca_file` has changed.
-    fn client(&self) -> Result<Client, SinkError> {
-        let authorities = read_authorities(&self.options)?;
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.authorities != authorities {
-            *current = build_client(&self.options, authorities)?;
-        }
-        Ok(current.client.clone())
+    /// The keys, and the client, which is built again after `ca_file` has changed.
+    async fn read_files(&self) -> Result<(WebhookKeys, Client), SinkError> {
+        let (options, client) = (self.options.clone(), Arc::clone(&self.client));
+        let read = move || Ok((read_keys(&options.key_file)?, current_client(&options, &client)?));
+        self.work.read(read).await
     }
 
     /// Sends events; returns when the receiver has answered that it has them.
@@ -106,12 +104,11 @@ impl WebhookSink {
         events: &[StreamedEvent],
         now: OffsetDateTime,
     ) -> Result<(), SinkError> {
-        let keys = read_keys(&self.options.key_file)?;
+        let (keys, client) = self.read_files().await?;
         let body = body(&self.options.sink, kind, events, now);
         let timestamp = now.unix_timestamp();
         let signature = keys.sign(id, timestamp, body.as_bytes());
-        let request = self
-            .client()?
+        let request = client
             .post(self.options.url.clone())
             .header(CONTENT_TYPE, JSON)
             .header("webhook-id", id)
@@ -165,6 +162,19 @@ fn body(sink: &str, kind: &str, events: &[StreamedEvent], now: OffsetDateTime) -
 fn read_keys(file: &Path) -> Result<WebhookKeys, SinkError> {
     let text = secret_file::read(file).map_err(SinkError::Key)?;
     WebhookKeys::parse(&text).ok_or_else(|| SinkError::InvalidKey(file.to_owned()))
+}
+
+/// The client, which is built again if `ca_file` has changed.
+fn current_client(
+    options: &WebhookOptions,
+    client: &Mutex<TrustingClient>,
+) -> Result<Client, SinkError> {
+    let authorities = read_authorities(options)?;
+    let mut current = client.lock().unwrap_or_else(PoisonError::into_inner);
+    if current.authorities != authorities {
+        *current = build_client(options, authorities)?;
+    }
+    Ok(current.client.clone())
 }
 
 /// Reads `ca_file`.

@@ -4,7 +4,7 @@ use std::fs;
 
 use sqlx::PgPool;
 
-use super::Archive;
+use super::{Archive, make_pipe};
 use crate::support::{Instance, TestApp};
 
 #[sqlx::test]
@@ -60,6 +60,21 @@ async fn a_file_that_cannot_be_written_is_found_before_the_first_event(pool: PgP
     assert!(log.contains("the file of an audit sink cannot be written"), "{log}");
     fs::create_dir(path.parent().unwrap()).unwrap();
     app.command(&["config", "check"], "").assert_success();
+}
+
+/// Opening a pipe for writing blocks until it has a reader.
+#[sqlx::test]
+async fn a_pipe_in_place_of_a_file_is_found_and_stops_neither_serve_nor_commands(pool: PgPool) {
+    let archive = Archive::new();
+    let app = TestApp::spawn(pool).await;
+    make_pipe(&archive.path);
+    app.rewrite_settings(&archive.settings());
+    let output = app.command(&["config", "check"], "");
+    let all = format!("{}{}", output.stdout, output.stderr);
+    assert!(output.code == 1 && all.contains("it is not a regular file"), "{all}");
+    app.command(&["user", "list"], "").assert_success();
+    let log = Instance::start(&app, &[]).stop();
+    assert!(log.contains("the file of an audit sink cannot be written"), "{log}");
 }
 
 #[sqlx::test]

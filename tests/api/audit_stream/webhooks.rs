@@ -1,13 +1,14 @@
 //! A webhook as a sink: a receiver that verifies signatures, loses, delays and repeats.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::{parse_lines, wait_for_all};
+use super::{Archive, make_pipe, parse_lines, wait_for_all};
 use crate::support::{
-    OldSystem, PLAIN, Reply, TestApp, TestAuthority, http_reply, late, replace, wait_until,
+    Instance, OldSystem, PLAIN, Reply, TestApp, TestAuthority, http_reply, late, replace,
+    wait_until,
 };
 
 /// The settings of a sink that sends to a receiver.
@@ -98,6 +99,27 @@ async fn a_receiver_that_loses_delays_and_repeats_gets_everything_in_order(pool:
     let events = received(&receiver);
     let places: BTreeSet<_> = events.iter().map(super::place).collect();
     assert!(events.len() > places.len(), "no event was repeated");
+}
+
+/// A pipe that nobody writes stands for a volume that does not answer.
+#[sqlx::test]
+async fn a_key_that_cannot_be_read_stops_no_other_sink_and_not_the_shutdown(pool: PgPool) {
+    let (receiver, archive) = (OldSystem::start(), Archive::new());
+    let file =
+        format!("}}, {{ name = 'archive', type = 'file', file = '{}' }}]", archive.path.display());
+    let settings = settings(&receiver).replace("}]", &file);
+    let app = TestApp::spawn(pool).await;
+    app.rewrite_settings(&settings);
+    let instance = Instance::start(&app, &[]);
+    wait_for_all(&app, || received(&receiver)).await;
+    let key = receiver.path("key");
+    fs::remove_file(&key).unwrap();
+    make_pipe(&key);
+    for value in ["first", "second"] {
+        save(&app, value).await;
+        wait_for_all(&app, || archive.events()).await;
+    }
+    instance.stop();
 }
 
 #[sqlx::test]
