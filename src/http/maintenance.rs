@@ -13,7 +13,7 @@ use super::{
     error::{ApiError, ErrorKind},
     state::HttpState,
 };
-use crate::service::operations::maintenance::Change;
+use crate::service::operations::maintenance::{Change, ChangesRefused};
 
 /// Middleware of every route that changes something: 503 while changes are refused. Otherwise the
 /// request counts as a change in progress until its response is made and the database has answered.
@@ -36,6 +36,8 @@ pub(super) async fn refuse(
 
 /// Begins a change, or says why changes are refused.
 fn begin_change(state: &HttpState) -> Result<Change, ErrorKind> {
-    let change = state.maintenance.begin_change().ok_or(ErrorKind::ReadOnly)?;
-    if state.pressure.refuses_changes() { Err(ErrorKind::AuditStreamFull) } else { Ok(change) }
+    state.maintenance.begin_change().map_err(|refused| match refused {
+        ChangesRefused::ReadOnly => ErrorKind::ReadOnly,
+        ChangesRefused::AuditStreamFull => ErrorKind::AuditStreamFull,
+    })
 }

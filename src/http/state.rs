@@ -15,10 +15,7 @@ use time::OffsetDateTime;
 use super::{documents::Documents, request_metrics::RequestMetrics, transport::ConnectionRegistry};
 use crate::{
     domain::origin_pattern::OriginPattern,
-    service::{
-        ServiceHandle, audit::stream::pressure::StreamPressure,
-        operations::maintenance::Maintenance,
-    },
+    service::{ServiceHandle, operations::maintenance::Maintenance},
 };
 
 /// The shared state; `startup` builds it at the start and at each reload of the settings.
@@ -45,10 +42,9 @@ pub(crate) struct HttpState {
     pub(crate) sends_hsts: bool,
     /// False for a demo over plain HTTP: some browsers refuse `Secure` cookies there.
     pub(crate) has_secure_cookies: bool,
-    /// Refuses changes while this instance is read-only, and counts those in progress.
+    /// Refuses changes while this instance is read-only or too many audit events are undelivered, and
+    /// counts those in progress.
     pub(crate) maintenance: Arc<Maintenance>,
-    /// Refuses changes while too many audit events are undelivered.
-    pub(crate) pressure: Arc<StreamPressure>,
     /// True when this listener also serves health checks, as in `dev`.
     pub(crate) serves_health: bool,
     /// The certificates of the listeners with TLS.

@@ -22,12 +22,6 @@ use crate::{
 
 const SETTING: &str = "audit.sinks";
 
-/// What requests and the deliveries share.
-pub(super) struct StreamState {
-    pub(super) metrics: Arc<SinkMetrics>,
-    pub(super) pressure: Arc<StreamPressure>,
-}
-
 /// Builds the sinks and their delivery. It opens files and connections on demand.
 ///
 /// # Errors
@@ -36,32 +30,45 @@ pub(super) fn open_stream(
     parts: &Parts,
     settings: &Settings,
     recording: &Recording,
-) -> Result<(StreamState, AuditStream), StartError> {
+) -> Result<AuditStream, StartError> {
     let metrics = Arc::<SinkMetrics>::default();
     let audit = &settings.audit_stream;
     let when_full = if audit.refuses_when_full { WhenFull::Refuse } else { WhenFull::Continue };
-    let pressure = Arc::new(StreamPressure::new(audit.maximum_undelivered, when_full));
+    let maintenance = Arc::clone(&parts.queues.maintenance);
     let mut sinks = Vec::new();
     for sink in &audit.sinks {
         let failed = |problem| StartError::Setting(Problems(vec![problem]).to_string());
         sinks.push(build(sink).map_err(|error| failed(problem(sink, &error)))?);
         metrics.add(sink.name());
-        if let Some(error) = unwritable_file(sink) {
+        warn_of_unwritable_file(sink);
+    }
+    Ok(AuditStream {
+        database: parts.database(),
+        sinks,
+        instance_id: recording.instance_id().to_owned(),
+        metrics,
+        pressure: StreamPressure::new(audit.maximum_undelivered, when_full, maintenance),
+    })
+}
+
+/// Warns if the file of a sink cannot be written, on a thread of its own: the start does not wait for
+/// its volume, which may hang.
+fn warn_of_unwritable_file(sink: &SinkSettings) {
+    if !matches!(sink, SinkSettings::File { .. }) {
+        return;
+    }
+    let sink = sink.clone();
+    let warn = move || {
+        if let Some(error) = unwritable_file(&sink) {
             tracing::warn!(
                 sink = sink.name(),
                 error = &error as &dyn std::error::Error,
                 "the file of an audit sink cannot be written; events wait until it can"
             );
         }
-    }
-    let stream = AuditStream {
-        database: parts.database(),
-        sinks,
-        instance_id: recording.instance_id().to_owned(),
-        metrics: Arc::clone(&metrics),
-        pressure: Arc::clone(&pressure),
     };
-    Ok((StreamState { metrics, pressure }, stream))
+    // Without a thread, the first event finds it.
+    let _ = std::thread::Builder::new().name("sink-check".to_owned()).spawn(warn);
 }
 
 fn build(settings: &SinkSettings) -> Result<Sink, SinkError> {

@@ -19,10 +19,7 @@ use crate::{
     service::{
         Services,
         activity::recorder::ActivityRecorder,
-        audit::{
-            anchors::Anchors,
-            stream::{delivery::AuditStream, pressure::StreamPressure},
-        },
+        audit::{anchors::Anchors, stream::delivery::AuditStream},
         credentials::{
             change_requirements::ChangeRequirements, last_uses::LastUses, list_check::ListChecks,
             rehashing::Rehashing,
@@ -64,7 +61,7 @@ pub(crate) struct Background {
     /// `None`: the installation sends no mails.
     pub(crate) mail_delivery: Option<MailDelivery>,
     pub(crate) audit_stream: Arc<AuditStream>,
-    /// Holds the tasks that change something while the service is read-only.
+    /// Holds the tasks that change something while changes are refused.
     pub(crate) maintenance: Arc<Maintenance>,
 }
 
@@ -110,14 +107,9 @@ impl Lasting {
         &self.parts.reloads
     }
 
-    /// Refuses changes while the service is read-only, and holds the background tasks.
+    /// Refuses changes, and holds the background tasks.
     pub(super) fn maintenance(&self) -> &Arc<Maintenance> {
         &self.parts.queues.maintenance
-    }
-
-    /// Refuses changes while too many audit events are undelivered.
-    pub(super) fn pressure(&self) -> &Arc<StreamPressure> {
-        &self.systems.stream.pressure
     }
 
     /// The maximum memory of the process, in KiB.

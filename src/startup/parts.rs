@@ -52,7 +52,7 @@ pub(super) struct Queues {
     pub(super) last_uses: Arc<LastUses>,
     pub(super) rehashes: Arc<RehashQueue>,
     pub(super) list_checks: Arc<ListCheckQueue>,
-    /// Holds the tasks while the service is read-only.
+    /// Holds imports, mails and marks while changes are refused, and rehashing while read-only.
     pub(super) maintenance: Arc<Maintenance>,
 }
 

@@ -12,19 +12,15 @@ use crate::{
         Readiness, RequestMetrics, TlsTermination,
     },
     security::keyring_handle::KeyringHandle,
-    service::{
-        ServiceHandle, Services, audit::stream::pressure::StreamPressure,
-        operations::maintenance::Maintenance,
-    },
+    service::{ServiceHandle, Services, operations::maintenance::Maintenance},
 };
 
 /// What other parts of the process also use.
-type Shared = (KeyringHandle, Arc<StreamPressure>, Arc<Maintenance>);
+type Shared = (KeyringHandle, Arc<Maintenance>);
 
 /// What every state shares.
 pub(super) struct RequestState {
     keyring: KeyringHandle,
-    pressure: Arc<StreamPressure>,
     maintenance: Arc<Maintenance>,
     readiness: Arc<Readiness>,
     connections: Arc<ConnectionRegistry>,
@@ -40,13 +36,12 @@ impl RequestState {
     /// Nothing of this depends on settings that are reloaded.
     pub(super) fn new(
         settings: &Settings,
-        (keyring, pressure, maintenance): Shared,
+        (keyring, maintenance): Shared,
         certificates: Vec<ListenerCertificate>,
         serves_health: bool,
     ) -> Self {
         Self {
             keyring,
-            pressure,
             maintenance,
             readiness: Arc::default(),
             connections: connection_registry(settings),
@@ -75,7 +70,6 @@ impl RequestState {
             has_secure_cookies: http.has_secure_cookies,
             sends_hsts: http.sends_hsts,
             maintenance: Arc::clone(&self.maintenance),
-            pressure: Arc::clone(&self.pressure),
             tls: tls_termination(settings),
             certificates: Arc::clone(&self.certificates),
             read_timeout: http.connections.read_timeout,

@@ -34,7 +34,7 @@ pub(in crate::http) struct PageFrame {
     notice: Option<Notice>,
     /// False for a page whose URL has a secret.
     has_scripts: bool,
-    /// True while changes are refused.
+    /// True in the read-only mode.
     is_read_only: bool,
 }
 
@@ -178,7 +178,7 @@ impl PageFrame {
         self.has_scripts
     }
 
-    /// True while changes are refused.
+    /// True in the read-only mode.
     pub(in crate::http) fn is_read_only(&self) -> bool {
         self.is_read_only
     }

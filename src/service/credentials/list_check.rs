@@ -114,7 +114,7 @@ pub(crate) struct ListChecks {
 }
 
 impl ListChecks {
-    /// Looks up the queued passwords, and marks none while the service is read-only; never returns.
+    /// Looks up the queued passwords, and marks none while changes are refused; never returns.
     pub(crate) async fn run(&self, maintenance: &Arc<Maintenance>) {
         let mut waiting = self.queue.receiver.lock().await;
         while let Some(lookup) = waiting.recv().await {

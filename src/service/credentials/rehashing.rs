@@ -65,7 +65,7 @@ impl Rehashing {
         let mut waiting = self.queue.receiver.lock().await;
         while let Some(rehash) = waiting.recv().await {
             let user_id = rehash.row.user_id;
-            let Some(change) = maintenance.begin_change() else {
+            let Some(change) = maintenance.begin_login_change() else {
                 // Dropped rather than kept: it holds a password, and the next login tries again.
                 continue;
             };

@@ -109,7 +109,7 @@ pub(crate) struct MailDelivery {
 }
 
 impl MailDelivery {
-    /// Delivers mails as they become due, and none while the service is read-only; never returns.
+    /// Delivers mails as they become due, and none while changes are refused; never returns.
     pub(crate) async fn run(&self, maintenance: &Arc<Maintenance>) {
         let mut failures = 0;
         loop {

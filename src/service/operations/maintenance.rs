@@ -1,7 +1,8 @@
-//! The read-only mode of this instance, and the changes in progress.
+//! Whether this instance may begin a change, and the changes in progress.
 //!
-//! Both are under one lock: a change either begins before the mode and is counted, or is refused.
-//! When the mode has begun and no change is in progress, this instance changes nothing.
+//! Changes are refused in the read-only mode, and while too many audit events are undelivered. All of
+//! it is under one lock: a change either begins before that and is counted, or is refused. When the
+//! read-only mode has begun and no change is in progress, this instance changes nothing.
 
 use std::{future::Future, sync::Arc};
 
@@ -11,14 +12,37 @@ use tokio::sync::watch;
 
 use crate::storage;
 
-/// Whether this instance is read-only, and its changes in progress.
+/// Whether this instance may begin a change, and its changes in progress.
 #[derive(Debug)]
 pub(crate) struct Maintenance(watch::Sender<Changes>);
 
+/// Why no change may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangesRefused {
+    /// This instance is read-only.
+    ReadOnly,
+    /// Too many audit events are undelivered.
+    AuditStreamFull,
+}
+
 #[derive(Debug, Default)]
 struct Changes {
-    are_refused: bool,
+    is_read_only: bool,
+    is_audit_stream_full: bool,
     in_progress: u32,
+}
+
+impl Changes {
+    /// The reason why no change may begin; `None` if one may.
+    fn refusal(&self) -> Option<ChangesRefused> {
+        if self.is_read_only {
+            Some(ChangesRefused::ReadOnly)
+        } else if self.is_audit_stream_full {
+            Some(ChangesRefused::AuditStreamFull)
+        } else {
+            None
+        }
+    }
 }
 
 /// A change in progress. It ends when this and all clones are dropped.
@@ -84,32 +108,62 @@ impl Default for Maintenance {
 impl Maintenance {
     /// Begins or ends the read-only mode.
     pub(crate) fn set_read_only(&self, is_read_only: bool) {
-        self.0.send_modify(|changes| changes.are_refused = is_read_only);
+        self.0.send_modify(|changes| changes.is_read_only = is_read_only);
     }
 
-    /// True while this instance begins no changes.
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.0.borrow().are_refused
-    }
-
-    /// Begins a change; `None` while this instance is read-only.
-    pub(crate) fn begin_change(self: &Arc<Self>) -> Option<Change> {
-        let mut is_begun = false;
-        self.update(|changes| {
-            is_begun = !changes.are_refused;
-            changes.in_progress += u32::from(is_begun);
+    /// Refuses changes while too many audit events are undelivered, or allows them again. It is set
+    /// every second, and wakes tasks that wait only when it differs.
+    pub(in crate::service) fn set_audit_stream_full(&self, is_full: bool) {
+        self.0.send_if_modified(|changes| {
+            std::mem::replace(&mut changes.is_audit_stream_full, is_full) != is_full
         });
-        is_begun.then(|| Change::of(self))
+    }
+
+    /// True in the read-only mode.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.0.borrow().is_read_only
+    }
+
+    /// Begins a change.
+    ///
+    /// # Errors
+    /// The reason, while changes are refused.
+    pub(crate) fn begin_change(self: &Arc<Self>) -> Result<Change, ChangesRefused> {
+        self.begin_unless(Changes::refusal)
+    }
+
+    /// Begins a change that is part of a login, or follows it without an audit event; `None` while this
+    /// instance is read-only. Logins go on while audit events are undelivered: an outage of a sink must
+    /// not lock users out.
+    pub(in crate::service) fn begin_login_change(self: &Arc<Self>) -> Option<Change> {
+        let is_read_only =
+            |changes: &Changes| changes.is_read_only.then_some(ChangesRefused::ReadOnly);
+        self.begin_unless(is_read_only).ok()
+    }
+
+    fn begin_unless(
+        self: &Arc<Self>,
+        refusal: impl FnOnce(&Changes) -> Option<ChangesRefused>,
+    ) -> Result<Change, ChangesRefused> {
+        let mut refused = None;
+        self.update(|changes| {
+            refused = refusal(changes);
+            changes.in_progress += u32::from(refused.is_none());
+        });
+        match refused {
+            Some(reason) => Err(reason),
+            None => Ok(Change::of(self)),
+        }
     }
 
     /// Waits until changes are allowed, and begins one.
     pub(crate) async fn writable(self: &Arc<Self>) -> Change {
         loop {
-            if let Some(change) = self.begin_change() {
+            if let Ok(change) = self.begin_change() {
                 return change;
             }
             // Never fails: the sender lives as long as this.
-            let _ = self.0.subscribe().wait_for(|changes| !changes.are_refused).await;
+            let _ = self.0.subscribe().wait_for(|changes| changes.refusal().is_none()).await;
         }
     }
 
@@ -127,7 +181,7 @@ impl Maintenance {
         registry.register("changes_in_progress", help, ConstGauge::new(i64::from(in_progress)));
     }
 
-    /// Only who waits for the mode is woken, not for each change.
+    /// Wakes no task that waits until changes are allowed.
     fn update(&self, update: impl FnOnce(&mut Changes)) {
         self.0.send_if_modified(|changes| {
             update(changes);
@@ -156,12 +210,32 @@ mod tests {
         assert_eq!(maintenance.in_progress(), 0);
     }
 
+    #[tokio::test]
+    async fn a_task_waits_until_no_reason_is_left_to_refuse_changes() {
+        let maintenance = Arc::new(Maintenance::default());
+        maintenance.set_audit_stream_full(true);
+        assert_eq!(maintenance.begin_change().err(), Some(ChangesRefused::AuditStreamFull));
+        assert!(!maintenance.is_read_only());
+        drop(maintenance.begin_login_change().unwrap());
+        maintenance.set_read_only(true);
+        assert_eq!(maintenance.begin_change().err(), Some(ChangesRefused::ReadOnly));
+        assert!(maintenance.begin_login_change().is_none());
+        let held = Arc::clone(&maintenance);
+        let mut task = tokio::spawn(async move { drop(held.writable().await) });
+        maintenance.set_read_only(false);
+        let waiting = tokio::time::timeout(Duration::from_millis(50), &mut task);
+        assert!(waiting.await.is_err());
+        maintenance.set_audit_stream_full(false);
+        task.await.unwrap();
+        assert_eq!(maintenance.in_progress(), 0);
+    }
+
     #[test]
     fn changes_count_until_they_end_and_none_begins_in_the_mode() {
         let maintenance = Arc::new(Maintenance::default());
         let change = maintenance.begin_change().unwrap();
         maintenance.set_read_only(true);
-        assert!(maintenance.begin_change().is_none());
+        assert_eq!(maintenance.begin_change().err(), Some(ChangesRefused::ReadOnly));
         assert_eq!(maintenance.in_progress(), 1);
         let step = change.clone();
         drop(change);

@@ -52,7 +52,7 @@ pub(crate) struct Importers {
     pub(crate) credentials: Arc<Credentials>,
     /// The number of hashing threads.
     pub(crate) threads: usize,
-    /// Holds the import while the service is read-only.
+    /// Holds the import while changes are refused.
     pub(crate) maintenance: Arc<Maintenance>,
 }
 
@@ -150,7 +150,7 @@ impl<Q: Requester> ImportRun<Q> {
                     self.flush();
                     return Ok(false);
                 }
-                // Lines whose change has begun end; the others wait while the service is read-only.
+                // Lines whose change has begun end; the others wait while changes are refused.
                 next = next_when_writable(&mut entries, &maintenance) => next,
                 // Input from a pipe can be slow; results are reported in the meantime.
                 Some(results) = self.results.recv() => {
