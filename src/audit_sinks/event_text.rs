@@ -17,7 +17,7 @@ struct EventText {
     position: i64,
     user_id: i32,
     sequence: i64,
-    occurred_at: String,
+    occurred_at: Option<String>,
     kind: String,
     actor_user_id: Option<i32>,
     scheme: String,
@@ -31,54 +31,51 @@ struct EventText {
 }
 
 /// The event as a JSON object on one line, without an end of line.
-pub(crate) fn write_event(streamed: &StreamedEvent) -> String {
-    let ChainLink { event, key_id, mac } = &streamed.link;
+pub(crate) fn write_event(event: &StreamedEvent) -> String {
     let text = EventText {
-        position: streamed.position,
-        user_id: event.user_id.as_i32(),
+        position: event.position,
+        user_id: event.user_id,
         sequence: event.sequence,
-        occurred_at: event.occurred_at.format(&Rfc3339).unwrap_or_default(),
-        kind: event.kind.as_str().to_owned(),
-        actor_user_id: event.actor.map(UserId::as_i32),
-        scheme: event.scheme.to_owned(),
+        occurred_at: event.occurred_at.and_then(|time| time.format(&Rfc3339).ok()),
+        kind: event.kind.clone(),
+        actor_user_id: event.actor_user_id,
+        scheme: event.scheme.clone(),
         address: event.address.clone(),
         request_id: event.request_id.clone(),
         credential_type: event.credential_type.clone(),
         session_epoch: event.session_epoch,
         reason: event.reason.clone(),
-        key_id: key_id.clone(),
-        mac: HEXLOWER.encode(mac),
+        key_id: event.key_id.clone(),
+        mac: HEXLOWER.encode(&event.mac),
     };
     // Writing numbers and text never fails.
     serde_json::to_string(&text).unwrap_or_default()
 }
 
-/// Reads an event; `None` if the text is none. Unknown members are ignored: a collector may add some.
-pub(crate) fn parse_event(text: &str) -> Option<StreamedEvent> {
+/// Reads an event; `None` if the text is none, or has an invalid or unknown value. Unknown members are
+/// ignored: a collector may add some.
+pub(crate) fn parse_event(text: &str) -> Option<ChainLink> {
     let text: EventText = serde_json::from_str(text).ok()?;
     let user_id = |id| UserId::try_from(id).ok();
-    Some(StreamedEvent {
-        position: text.position,
-        link: ChainLink {
-            event: AuditEvent {
-                user_id: user_id(text.user_id)?,
-                sequence: text.sequence,
-                occurred_at: OffsetDateTime::parse(&text.occurred_at, &Rfc3339).ok()?,
-                kind: AuditKind::parse(&text.kind)?,
-                actor: match text.actor_user_id {
-                    Some(id) => Some(user_id(id)?),
-                    None => None,
-                },
-                scheme: AuthenticationScheme::parse(&text.scheme)?.as_str(),
-                address: text.address,
-                request_id: text.request_id,
-                credential_type: text.credential_type,
-                session_epoch: text.session_epoch,
-                reason: text.reason,
+    Some(ChainLink {
+        event: AuditEvent {
+            user_id: user_id(text.user_id)?,
+            sequence: text.sequence,
+            occurred_at: OffsetDateTime::parse(&text.occurred_at?, &Rfc3339).ok()?,
+            kind: AuditKind::parse(&text.kind)?,
+            actor: match text.actor_user_id {
+                Some(id) => Some(user_id(id)?),
+                None => None,
             },
-            key_id: text.key_id,
-            mac: HEXLOWER_PERMISSIVE.decode(text.mac.as_bytes()).ok()?,
+            scheme: AuthenticationScheme::parse(&text.scheme)?.as_str(),
+            address: text.address,
+            request_id: text.request_id,
+            credential_type: text.credential_type,
+            session_epoch: text.session_epoch,
+            reason: text.reason,
         },
+        key_id: text.key_id,
+        mac: HEXLOWER_PERMISSIVE.decode(text.mac.as_bytes()).ok()?,
     })
 }
 
@@ -88,22 +85,41 @@ pub(super) mod tests {
 
     /// An event with every member.
     pub(in crate::audit_sinks) fn event(position: i64) -> StreamedEvent {
-        let event = AuditEvent {
-            user_id: UserId::try_from(7).unwrap(),
+        StreamedEvent {
+            position,
+            user_id: 7,
             sequence: 3,
-            occurred_at: OffsetDateTime::from_unix_timestamp_nanos(1_790_000_000_123_456_000)
-                .unwrap(),
-            kind: AuditKind::CredentialSaved,
-            actor: UserId::try_from(1).ok(),
-            scheme: "basic",
+            occurred_at: OffsetDateTime::from_unix_timestamp_nanos(1_790_000_000_123_456_000).ok(),
+            kind: "credential_saved".to_owned(),
+            actor_user_id: Some(1),
+            scheme: "basic".to_owned(),
             address: Some("192.0.2.7".to_owned()),
             request_id: "4bf92f35".to_owned(),
             credential_type: Some("CRM5/PASSWORD".to_owned()),
             session_epoch: 2,
             reason: Some("case \"7\"\nline = 2 | \\ ]".to_owned()),
+            key_id: "k1".to_owned(),
+            mac: vec![0xab; 32],
+        }
+    }
+
+    /// The same event as a link of its chain.
+    fn link() -> ChainLink {
+        let stored = event(41);
+        let event = AuditEvent {
+            user_id: UserId::try_from(7).unwrap(),
+            sequence: 3,
+            occurred_at: stored.occurred_at.unwrap(),
+            kind: AuditKind::CredentialSaved,
+            actor: UserId::try_from(1).ok(),
+            scheme: "basic",
+            address: stored.address,
+            request_id: stored.request_id,
+            credential_type: stored.credential_type,
+            session_epoch: 2,
+            reason: stored.reason,
         };
-        let link = ChainLink { event, key_id: "k1".to_owned(), mac: vec![0xab; 32] };
-        StreamedEvent { position, link }
+        ChainLink { event, key_id: stored.key_id, mac: stored.mac }
     }
 
     #[test]
@@ -122,9 +138,22 @@ pub(super) mod tests {
             )
         );
         let read = parse_event(&written).unwrap();
-        assert_eq!(format!("{read:?}"), format!("{:?}", event(41)));
+        assert_eq!(format!("{read:?}"), format!("{:?}", link()));
         assert!(parse_event(&written.replace("credential_saved", "unknown_kind")).is_none());
         assert!(parse_event(&written.replace("\"user_id\":7", "\"user_id\":0")).is_none());
         assert!(parse_event("{}").is_none());
+    }
+
+    #[test]
+    fn invalid_values_are_written_as_they_are_stored() {
+        let written = write_event(&StreamedEvent {
+            occurred_at: None,
+            kind: "of_a_later_release".to_owned(),
+            actor_user_id: Some(0),
+            ..event(41)
+        });
+        let expected = "\"occurred_at\":null,\"kind\":\"of_a_later_release\",\"actor_user_id\":0,";
+        assert!(written.contains(expected), "{written}");
+        assert!(parse_event(&written).is_none());
     }
 }

@@ -3,13 +3,16 @@
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::event_text::write_event;
-use crate::domain::{audit::ChainLink, audit_stream::StreamedEvent, user::UserId};
+use crate::domain::{audit::AuditKind, audit_stream::StreamedEvent};
 
 /// The facility "log audit" (13) and the severity "notice" (5).
 const PRIORITY: u8 = 13 * 8 + 5;
 
 /// The name of the program in messages.
 const APP_NAME: &str = "credential-keeper";
+
+/// The longest kind in a header, which is that of `MSGID`.
+const MAXIMUM_KIND: usize = 32;
 
 /// The format of the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +41,14 @@ pub(super) fn frame(
 /// What the header of a message says about an event.
 struct AuditTexts {
     time: String,
-    kind: &'static str,
+    kind: String,
 }
 
 fn texts(event: &StreamedEvent) -> AuditTexts {
-    let event = &event.link.event;
-    AuditTexts { time: rfc3339(event.occurred_at), kind: event.kind.as_str() }
+    AuditTexts {
+        time: event.occurred_at.map_or_else(|| "-".to_owned(), rfc3339),
+        kind: header_field(&event.kind, MAXIMUM_KIND),
+    }
 }
 
 fn rfc3339(time: OffsetDateTime) -> String {
@@ -52,32 +57,32 @@ fn rfc3339(time: OffsetDateTime) -> String {
 
 /// The name of a host in messages: printable ASCII without spaces, or `-`.
 pub(crate) fn host_name(name: &str) -> String {
-    let safe: String = name.chars().filter(char::is_ascii_graphic).take(255).collect();
+    header_field(name, 255)
+}
+
+/// A field of a header: printable ASCII without spaces, or `-`.
+fn header_field(text: &str, maximum: usize) -> String {
+    let safe: String = text.chars().filter(char::is_ascii_graphic).take(maximum).collect();
     if safe.is_empty() { "-".to_owned() } else { safe }
 }
 
-fn cef(streamed: &StreamedEvent) -> String {
-    let ChainLink { event, key_id, mac } = &streamed.link;
-    let kind = event.kind.as_str();
-    let severity = if event.kind.is_sensitive() { 6 } else { 3 };
-    let mut text = format!(
-        "CEF:0|Credential Keeper|{APP_NAME}|{}|{kind}|{}|{severity}|",
-        env!("CARGO_PKG_VERSION"),
-        kind.replace('_', " ")
-    );
+fn cef(event: &StreamedEvent) -> String {
+    let mut extension = String::new();
     let mut add = |name: &str, value: &str| {
-        if !text.ends_with('|') {
-            text.push(' ');
+        if !extension.is_empty() {
+            extension.push(' ');
         }
-        text.push_str(name);
-        text.push('=');
-        text.push_str(&escaped(value));
+        extension.push_str(name);
+        extension.push('=');
+        extension.push_str(&escaped(value));
     };
-    let milliseconds = event.occurred_at.unix_timestamp_nanos() / 1_000_000;
-    add("rt", &milliseconds.to_string());
+    if let Some(time) = event.occurred_at {
+        let milliseconds = time.unix_timestamp_nanos() / 1_000_000;
+        add("rt", &milliseconds.to_string());
+    }
     add("externalId", &format!("{}-{}", event.user_id, event.sequence));
     add("duid", &event.user_id.to_string());
-    if let Some(actor) = event.actor.map(UserId::as_i32) {
+    if let Some(actor) = event.actor_user_id {
         add("suid", &actor.to_string());
     }
     match event.address.as_deref() {
@@ -91,20 +96,32 @@ fn cef(streamed: &StreamedEvent) -> String {
     }
     for (field, label, value) in [
         ("cn1", "sequence", event.sequence.to_string()),
-        ("cn2", "position", streamed.position.to_string()),
+        ("cn2", "position", event.position.to_string()),
         ("cn3", "session epoch", event.session_epoch.to_string()),
-        ("cs1", "scheme", event.scheme.to_owned()),
+        ("cs1", "scheme", event.scheme.clone()),
         ("cs2", "credential type", event.credential_type.clone().unwrap_or_default()),
-        ("cs3", "key id", key_id.clone()),
-        ("cs4", "mac", data_encoding::HEXLOWER.encode(mac)),
-        ("cs5", "time", rfc3339(event.occurred_at)),
+        ("cs3", "key id", event.key_id.clone()),
+        ("cs4", "mac", data_encoding::HEXLOWER.encode(&event.mac)),
+        ("cs5", "time", event.occurred_at.map(rfc3339).unwrap_or_default()),
     ] {
         if !value.is_empty() {
             add(field, &value);
             add(&format!("{field}Label"), label);
         }
     }
-    text
+    format!("{}{extension}", cef_header(event))
+}
+
+/// The header of the Common Event Format, in which `\` and `|` are escaped.
+fn cef_header(event: &StreamedEvent) -> String {
+    let is_sensitive = AuditKind::parse(&event.kind).is_some_and(AuditKind::is_sensitive);
+    let severity = if is_sensitive { 6 } else { 3 };
+    let kind = header_field(&event.kind, MAXIMUM_KIND).replace('\\', "\\\\").replace('|', "\\|");
+    format!(
+        "CEF:0|Credential Keeper|{APP_NAME}|{}|{kind}|{}|{severity}|",
+        env!("CARGO_PKG_VERSION"),
+        kind.replace('_', " ")
+    )
 }
 
 /// A value of an extension: `\`, `=` and line breaks are escaped.
@@ -127,9 +144,9 @@ mod tests {
     use super::*;
     use crate::audit_sinks::event_text::tests::event;
 
-    fn message(format: SyslogFormat) -> String {
+    fn message(event: &StreamedEvent, format: SyslogFormat) -> String {
         let mut bytes = Vec::new();
-        frame(&event(41), format, "keeper-1", &mut bytes);
+        frame(event, format, "keeper-1", &mut bytes);
         let text = String::from_utf8(bytes).unwrap();
         let (length, message) = text.split_once(' ').unwrap();
         assert_eq!(length.parse::<usize>().unwrap(), message.len());
@@ -138,11 +155,11 @@ mod tests {
 
     #[test]
     fn a_message_has_the_header_of_rfc_5424_and_the_event() {
-        let json = message(SyslogFormat::Json);
+        let json = message(&event(41), SyslogFormat::Json);
         let header = "<109>1 2026-09-21T14:13:20.123456Z keeper-1 credential-keeper - \
                       credential_saved - ";
         assert_eq!(json, format!("{header}{}", write_event(&event(41))));
-        let cef = message(SyslogFormat::Cef);
+        let cef = message(&event(41), SyslogFormat::Cef);
         let mac = "ab".repeat(32);
         assert_eq!(
             cef.strip_prefix(header).unwrap(),
@@ -157,6 +174,21 @@ mod tests {
                 env!("CARGO_PKG_VERSION")
             )
         );
+    }
+
+    #[test]
+    fn no_value_ends_a_field() {
+        let invalid = StreamedEvent {
+            occurred_at: None,
+            kind: "a b|\\\n".to_owned(),
+            reason: Some("case|".to_owned()),
+            ..event(41)
+        };
+        let json = message(&invalid, SyslogFormat::Json);
+        assert!(json.starts_with(r"<109>1 - keeper-1 credential-keeper - ab|\ - {"), "{json}");
+        let cef = message(&invalid, SyslogFormat::Cef);
+        assert!(cef.contains(r"|ab\|\\|ab\|\\|3|externalId=7-3 duid=7 "), "{cef}");
+        assert!(cef.contains(" reason=case| cn1=3 ") && !cef.contains("cs5"), "{cef}");
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub(crate) async fn add(
     Ok(())
 }
 
-/// Takes or prolongs the lease of a sink; `None` while another instance has it.
+/// Takes or prolongs the lease of a sink; `None` while another instance has it. A lease that ends later
+/// than a new one would is not valid: the clock of the database went back.
 #[tracing::instrument(name = "db.audit_sinks.lease", skip_all)]
 pub(crate) async fn lease(
     connection: &mut PgConnection,
@@ -49,7 +50,8 @@ pub(crate) async fn lease(
     let progress = sqlx::query_as!(
         SinkProgress,
         "UPDATE audit_sinks SET holder = $2, leased_until = clock_timestamp() + $3
-         WHERE name = $1 AND (holder = $2 OR leased_until < clock_timestamp())
+         WHERE name = $1 AND (holder = $2 OR leased_until < clock_timestamp()
+                              OR leased_until > clock_timestamp() + $3)
          RETURNING position, reached",
         name,
         holder,

@@ -3,77 +3,36 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{chain_heads::LinkRow, error::StorageError};
-use crate::domain::{
-    audit::ChainLink,
-    audit_stream::{START, StreamedEvent},
-};
+use super::error::StorageError;
+use crate::domain::audit_stream::{START, StreamedEvent};
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "audit_events" };
 
-struct StreamedRow {
-    position: i64,
-    user_id: i32,
-    sequence: i64,
-    occurred_at: OffsetDateTime,
-    kind: String,
-    actor_user_id: Option<i32>,
-    scheme: String,
-    address: Option<String>,
-    request_id: String,
-    credential_type: Option<String>,
-    session_epoch: i64,
-    reason: Option<String>,
-    key_id: String,
-    mac: Vec<u8>,
-}
-
-impl TryFrom<StreamedRow> for StreamedEvent {
-    type Error = StorageError;
-
-    fn try_from(row: StreamedRow) -> Result<Self, StorageError> {
-        let position = row.position;
-        let link = ChainLink::try_from(LinkRow {
-            user_id: row.user_id,
-            sequence: row.sequence,
-            occurred_at: row.occurred_at,
-            kind: row.kind,
-            actor_user_id: row.actor_user_id,
-            scheme: row.scheme,
-            address: row.address,
-            request_id: row.request_id,
-            credential_type: row.credential_type,
-            session_epoch: row.session_epoch,
-            reason: row.reason,
-            key_id: row.key_id,
-            mac: row.mac,
-        })?;
-        Ok(Self { position, link })
-    }
-}
-
 /// Lists the first `limit` events after a position, by position, and all others with the last position:
-/// after an incomplete restore, several may have one.
+/// after an incomplete restore, several may have one. A time that the type of times cannot have, such
+/// as infinity, is left out.
 #[tracing::instrument(name = "db.audit_stream.list_after", skip_all)]
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
     after: i64,
     limit: i64,
 ) -> Result<Vec<StreamedEvent>, StorageError> {
-    sqlx::query_as!(
-        StreamedRow,
-        r#"SELECT position AS "position!", user_id, sequence, occurred_at, kind, actor_user_id,
-                  scheme, address, request_id, credential_type, session_epoch, reason, key_id, mac
+    let events = sqlx::query_as!(
+        StreamedEvent,
+        r#"SELECT position AS "position!", user_id, sequence,
+                  CASE WHEN occurred_at BETWEEN '0001-01-01 00:00:00+00'
+                                            AND '9999-12-31 23:59:59.999999+00'
+                       THEN occurred_at END AS "occurred_at?",
+                  kind, actor_user_id, scheme, address, request_id, credential_type, session_epoch,
+                  reason, key_id, mac
            FROM audit_events WHERE position > $1
            ORDER BY position FETCH FIRST $2 ROWS WITH TIES"#,
         after,
         limit,
     )
     .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(StreamedEvent::try_from)
-    .collect()
+    .await?;
+    Ok(events)
 }
 
 /// The transactions that have written, or are about to write, audit events. One that took a position
@@ -122,13 +81,17 @@ pub(crate) async fn find_passed_position(
     Ok(passed)
 }
 
-/// The time of the first event after a position.
+/// The time of the first event after a position, without those whose time is left out by
+/// [`list_after`].
 pub(crate) async fn find_time_after(
     connection: &mut PgConnection,
     after: i64,
 ) -> Result<Option<OffsetDateTime>, StorageError> {
     let occurred_at = sqlx::query_scalar!(
-        "SELECT occurred_at FROM audit_events WHERE position > $1 ORDER BY position LIMIT 1",
+        "SELECT occurred_at FROM audit_events
+         WHERE position > $1 AND occurred_at BETWEEN '0001-01-01 00:00:00+00'
+                                                 AND '9999-12-31 23:59:59.999999+00'
+         ORDER BY position LIMIT 1",
         after,
     )
     .fetch_optional(connection)

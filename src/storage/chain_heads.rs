@@ -91,20 +91,21 @@ pub(crate) async fn count(connection: &mut PgConnection) -> Result<u64, StorageE
     u64::try_from(count).map_err(|_| INCONSISTENT)
 }
 
-pub(super) struct LinkRow {
-    pub(super) user_id: i32,
-    pub(super) sequence: i64,
-    pub(super) occurred_at: OffsetDateTime,
-    pub(super) kind: String,
-    pub(super) actor_user_id: Option<i32>,
-    pub(super) scheme: String,
-    pub(super) address: Option<String>,
-    pub(super) request_id: String,
-    pub(super) credential_type: Option<String>,
-    pub(super) session_epoch: i64,
-    pub(super) reason: Option<String>,
-    pub(super) key_id: String,
-    pub(super) mac: Vec<u8>,
+struct LinkRow {
+    user_id: i32,
+    sequence: i64,
+    /// `None` if the type of times cannot have it, such as infinity.
+    occurred_at: Option<OffsetDateTime>,
+    kind: String,
+    actor_user_id: Option<i32>,
+    scheme: String,
+    address: Option<String>,
+    request_id: String,
+    credential_type: Option<String>,
+    session_epoch: i64,
+    reason: Option<String>,
+    key_id: String,
+    mac: Vec<u8>,
 }
 
 impl TryFrom<LinkRow> for ChainLink {
@@ -116,7 +117,7 @@ impl TryFrom<LinkRow> for ChainLink {
             event: AuditEvent {
                 user_id: user_id(row.user_id)?,
                 sequence: row.sequence,
-                occurred_at: row.occurred_at,
+                occurred_at: row.occurred_at.ok_or(INCONSISTENT)?,
                 kind: AuditKind::parse(&row.kind).ok_or(INCONSISTENT)?,
                 actor: row.actor_user_id.map(user_id).transpose()?,
                 scheme: AuthenticationScheme::parse(&row.scheme).ok_or(INCONSISTENT)?.as_str(),
@@ -162,10 +163,14 @@ pub(crate) async fn list_links_after(
     let (user_id, sequence) = after;
     sqlx::query_as!(
         LinkRow,
-        "SELECT user_id, sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
-                credential_type, session_epoch, reason, key_id, mac
-         FROM audit_events WHERE (user_id, sequence) > ($1, $2) AND user_id <= $3
-         ORDER BY user_id, sequence LIMIT $4",
+        r#"SELECT user_id, sequence,
+                  CASE WHEN occurred_at BETWEEN '0001-01-01 00:00:00+00'
+                                            AND '9999-12-31 23:59:59.999999+00'
+                       THEN occurred_at END AS "occurred_at?",
+                  kind, actor_user_id, scheme, address, request_id, credential_type, session_epoch,
+                  reason, key_id, mac
+           FROM audit_events WHERE (user_id, sequence) > ($1, $2) AND user_id <= $3
+           ORDER BY user_id, sequence LIMIT $4"#,
         user_id,
         sequence,
         last.as_i32(),

@@ -101,7 +101,7 @@ async fn chains_are_verified_across_the_pages_that_are_read(pool: PgPool) {
 }
 
 /// Changes by somebody with write access to the database, and the finding for each.
-const TAMPERINGS: [(&str, &str); 15] = [
+const TAMPERINGS: [(&str, &str); 16] = [
     (
         "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 2",
         "event 2 is missing",
@@ -165,6 +165,10 @@ const TAMPERINGS: [(&str, &str); 15] = [
     (
         "ALTER TABLE audit_events DROP CONSTRAINT audit_events_scheme_check;
          UPDATE audit_events SET scheme = 'other' WHERE user_id = 278 AND sequence = 2",
+        "an event after event 1 is invalid",
+    ),
+    (
+        "UPDATE audit_events SET occurred_at = 'infinity' WHERE user_id = 278 AND sequence = 2",
         "an event after event 1 is invalid",
     ),
 ];

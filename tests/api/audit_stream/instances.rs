@@ -35,3 +35,18 @@ async fn one_instance_delivers_and_another_takes_over(pool: PgPool) {
     assert_eq!(events.len(), super::stored(&other).await.len());
     assert_ne!(holder(&other).await.unwrap(), first);
 }
+
+#[sqlx::test]
+async fn a_lease_that_ends_later_than_a_new_one_would_is_taken_over(pool: PgPool) {
+    let archive = Archive::new();
+    let mut app = TestApp::spawn_with(pool, &[], &archive.settings()).await;
+    wait_for_all(&app, || archive.events()).await;
+    app.stop().await;
+    // The holder was killed, and the clock of the database went back by an hour.
+    let hold = "UPDATE audit_sinks SET holder = 'gone', leased_until = now() + interval '1 hour'";
+    sqlx::query(hold).execute(&app.pool).await.unwrap();
+    app.start().await;
+    app.save(&app.administrator(), PLAIN.0, "", "later").await.assert_saved();
+    wait_for_all(&app, || archive.events()).await;
+    assert_ne!(holder(&app).await.unwrap(), "gone");
+}

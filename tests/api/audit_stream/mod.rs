@@ -1,11 +1,13 @@
 //! The audit stream (`audit.sinks`): sinks get every audit event at least once, in order for each
 //! user, without gaps.
 
+mod ages;
 mod commands;
 mod copies;
 mod file_sink;
 mod gaps;
 mod instances;
+mod invalid_events;
 mod kills;
 mod pressure;
 mod restores;
@@ -59,6 +61,12 @@ impl Archive {
     fn events(&self) -> Vec<Value> {
         parse_lines(&fs::read_to_string(&self.path).unwrap_or_default())
     }
+}
+
+/// Makes a named pipe. Opening it blocks until the other end is opened.
+fn make_pipe(path: &Path) {
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
 }
 
 /// The events of complete lines.

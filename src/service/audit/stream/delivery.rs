@@ -24,7 +24,7 @@ pub(crate) struct AuditStream {
     /// The id of this instance, which holds leases.
     pub(crate) instance_id: String,
     pub(crate) metrics: Arc<SinkMetrics>,
-    pub(crate) pressure: Arc<StreamPressure>,
+    pub(crate) pressure: StreamPressure,
 }
 
 impl AuditStream {
@@ -117,14 +117,15 @@ impl AuditStream {
                 audit_sinks::add(&mut connection, name, progress).await?;
                 continue;
             };
-            let backlog = progress.backlog(end);
-            let oldest = match backlog {
+            let undelivered = progress.undelivered(end);
+            let after = progress.undelivered_after();
+            // A sink that gets earlier events is not late.
+            let oldest = match undelivered {
                 0 => None,
-                _ => audit_stream::find_time_after(&mut connection, progress.position).await?,
+                _ => audit_stream::find_time_after(&mut connection, after).await?,
             };
             let age = oldest.map_or(0, |oldest| (now - oldest).whole_seconds().max(0));
-            self.metrics.set_backlog(name, backlog, age);
-            let undelivered = progress.undelivered(end);
+            self.metrics.set_backlog(name, progress.backlog(end), age);
             if undelivered >= worst.1 {
                 worst = (name, undelivered);
             }

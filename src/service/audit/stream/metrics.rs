@@ -53,7 +53,8 @@ impl SinkMetrics {
         self.failures.get_or_create(&labels).inc();
     }
 
-    /// Notes how many events a sink has not got yet, and the age of the first one in seconds.
+    /// Notes how many events a sink has not got yet, and the age in seconds of the first one that counts
+    /// as undelivered.
     pub(super) fn set_backlog(&self, sink: &str, events: u64, oldest_seconds: i64) {
         let events = i64::try_from(events).unwrap_or(i64::MAX);
         self.backlog.get_or_create(&labels(sink)).set(events);
@@ -73,7 +74,8 @@ impl SinkMetrics {
         registry.register("sink_failures", help, self.failures.clone());
         let help = "Audit events that a sink has not got yet";
         registry.register("sink_backlog", help, self.backlog.clone());
-        let help = "Time since the first audit event that a sink has not got yet";
+        let help = "Time since the first audit event that a sink has not got yet; events from before \
+                    the sink, and those that it gets again, do not count";
         let oldest = self.oldest.clone();
         registry.register_with_unit("sink_oldest", help, Unit::Seconds, oldest);
         let help = "1 while more audit events are undelivered than audit.maximum_undelivered";

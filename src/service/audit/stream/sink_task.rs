@@ -11,6 +11,7 @@ use crate::{
     audit_sinks::{Sink, SinkError},
     clock,
     domain::audit_stream::{START, StreamedEvent, before_gap},
+    log_events::alarm,
     storage::{Database, StorageError, audit_sinks, audit_stream},
 };
 
@@ -80,6 +81,30 @@ struct Gap {
     is_reported: bool,
 }
 
+/// The failures since the sink has advanced.
+#[derive(Default)]
+struct Failures {
+    count: usize,
+    /// The position of the sink when this instance last had its lease.
+    position: Option<i64>,
+}
+
+impl Failures {
+    /// Begins again if the sink has advanced, also if another instance has delivered.
+    fn note_position(&mut self, position: i64) {
+        if self.position != Some(position) {
+            *self = Self { count: 0, position: Some(position) };
+        }
+    }
+
+    /// Counts a failure; returns the time until the next delivery.
+    fn record(&mut self) -> Duration {
+        let seconds = PAUSES.get(self.count).or(PAUSES.last());
+        self.count = self.count.saturating_add(1);
+        Duration::from_secs(seconds.copied().unwrap_or_default())
+    }
+}
+
 /// Delivers the stream to one sink.
 pub(super) struct SinkTask<'stream> {
     pub(super) sink: &'stream Sink,
@@ -88,9 +113,12 @@ pub(super) struct SinkTask<'stream> {
     /// The id of this instance.
     pub(super) holder: &'stream str,
     lease: Option<Lease>,
+    failures: Failures,
     /// Up to here, no transaction will add events.
     settled: i64,
     gap: Option<Gap>,
+    /// Up to here, invalid events have raised an alarm.
+    examined: i64,
 }
 
 impl<'stream> SinkTask<'stream> {
@@ -101,31 +129,35 @@ impl<'stream> SinkTask<'stream> {
         metrics: &'stream SinkMetrics,
         holder: &'stream str,
     ) -> Self {
-        Self { sink, database, metrics, holder, lease: None, settled: START, gap: None }
+        Self {
+            sink,
+            database,
+            metrics,
+            holder,
+            lease: None,
+            failures: Failures::default(),
+            settled: START,
+            gap: None,
+            examined: START,
+        }
     }
 
     /// Delivers events as they come; never returns.
     pub(super) async fn run(mut self) {
-        let mut failures = 0;
         loop {
+            let has_failed = self.failures.count > 0;
             let pause = match self.deliver_next().await {
-                Ok(progress) => {
-                    if progress == Progress::Delivered && failures > 0 {
+                Ok(Progress::Delivered) => {
+                    if has_failed {
                         tracing::info!(sink = self.sink.name, "the audit sink takes events again");
                     }
-                    if progress == Progress::Delivered {
-                        failures = 0;
-                    }
-                    match progress {
-                        Progress::Delivered => continue,
-                        Progress::Nothing => LOOK,
-                        Progress::AtGap => self.pause_at_gap(),
-                    }
+                    continue;
                 }
+                Ok(Progress::Nothing) => LOOK,
+                Ok(Progress::AtGap) => self.pause_at_gap(),
                 Err(error) => {
-                    failures += 1;
                     self.report(&error);
-                    pause_after(failures).max(error.retry_after().unwrap_or_default())
+                    self.failures.record().max(error.retry_after().unwrap_or_default())
                 }
             };
             tokio::time::sleep(pause).await;
@@ -170,6 +202,7 @@ impl<'stream> SinkTask<'stream> {
         connection.release();
         let end = events.last().map(|event| event.position);
         let (complete, has_gap) = before_gap(events, position, self.settled);
+        self.examine(&complete);
         match (complete.last(), end) {
             (Some(last), _) => {
                 let to = last.position;
@@ -180,6 +213,23 @@ impl<'stream> SinkTask<'stream> {
                 Ok(Progress::AtGap)
             }
             (None, _) => Ok(Progress::Nothing),
+        }
+    }
+
+    /// Raises one alarm for all events of a batch that no release writes. Events that are read again
+    /// raise no other one.
+    fn examine(&mut self, events: &[StreamedEvent]) {
+        let is_new = |event: &&StreamedEvent| event.position > self.examined;
+        if let Some(event) = events.iter().filter(is_new).find(|event| !event.is_valid()) {
+            alarm!(
+                sink = self.sink.name,
+                position = event.position,
+                "an audit event was changed in the database; the sink gets it as it is stored; run \
+                 `audit verify`"
+            );
+        }
+        if let Some(last) = events.last() {
+            self.examined = self.examined.max(last.position);
         }
     }
 
@@ -196,8 +246,12 @@ impl<'stream> SinkTask<'stream> {
             audit_sinks::lease(&mut connection, &self.sink.name, self.holder, LEASE_SECONDS)
                 .await?;
         connection.release();
-        self.lease = leased.map(|progress| Lease { position: progress.position, renewed_at });
-        Ok(leased.map(|progress| progress.position))
+        let position = leased.map(|progress| progress.position);
+        self.lease = position.map(|position| Lease { position, renewed_at });
+        if let Some(position) = position {
+            self.failures.note_position(position);
+        }
+        Ok(position)
     }
 
     /// Hands events over, prolonging the lease meanwhile, and advances the sink.
@@ -227,6 +281,7 @@ impl<'stream> SinkTask<'stream> {
         connection.release();
         let count = u64::try_from(events.len()).unwrap_or_default();
         self.metrics.record_delivered(name, count);
+        self.failures.note_position(to);
         match &mut self.lease {
             Some(lease) if is_advanced => lease.position = to,
             lease => *lease = None,
@@ -260,18 +315,24 @@ impl<'stream> SinkTask<'stream> {
     }
 }
 
-fn pause_after(failures: usize) -> Duration {
-    let seconds = PAUSES.get(failures.saturating_sub(1)).or(PAUSES.last());
-    Duration::from_secs(seconds.copied().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_half_a_minute() {
-        let pauses: Vec<_> = (1..=7).map(|failures| pause_after(failures).as_secs()).collect();
+    fn pauses_grow_to_half_a_minute_until_the_sink_advances() {
+        let mut failures = Failures::default();
+        let pauses: Vec<_> = (0..7)
+            .map(|_| {
+                // The instance gets the lease again, and the sink has not advanced.
+                failures.note_position(4);
+                failures.record().as_secs()
+            })
+            .collect();
         assert_eq!(pauses, [1, 2, 5, 10, 30, 30, 30]);
+        // Another instance has delivered meanwhile.
+        failures.note_position(9);
+        assert_eq!(failures.record().as_secs(), 1);
+        assert_eq!(failures.record().as_secs(), 2);
     }
 }
