@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeSet,
     fs,
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-use super::{Archive, parse_lines, place, stored, wait_for_all};
+use super::{Archive, parse_lines, place, reactivate, stored, wait_for_all};
 use crate::{
     restore::Dump,
     support::{Instance, PLAIN, TestApp, free_port, replace, wait_until, wait_until_listening},
@@ -51,10 +52,14 @@ impl GuideReceiver {
         )
     }
 
+    /// The file of the events that it has stored.
+    fn received(&self) -> PathBuf {
+        self.folder.path().join("received.jsonl")
+    }
+
     /// The places and MACs of the events that it has stored.
     fn stored(&self) -> BTreeSet<((i64, i64), String)> {
-        let file = self.folder.path().join("received.jsonl");
-        let events = parse_lines(&fs::read_to_string(file).unwrap_or_default());
+        let events = parse_lines(&fs::read_to_string(self.received()).unwrap_or_default());
         let mac = |event: &serde_json::Value| event["mac"].as_str().unwrap().to_owned();
         events.iter().map(|event| (place(event), mac(event))).collect()
     }
@@ -76,8 +81,8 @@ impl Drop for GuideReceiver {
     }
 }
 
-#[sqlx::test]
-async fn the_receiver_of_the_guide_keeps_events_that_are_new_after_a_restore(pool: PgPool) {
+/// A receiver that has event 3 of the plain user, and an application restored to before it.
+async fn restored(pool: PgPool) -> (GuideReceiver, TestApp) {
     let receiver = GuideReceiver::start();
     let mut app = TestApp::spawn_with(pool, &[], &receiver.settings()).await;
     receiver.wait_for_all(&app).await;
@@ -87,12 +92,37 @@ async fn the_receiver_of_the_guide_keeps_events_that_are_new_after_a_restore(poo
     app.stop().await;
     dump.restore_over(&app);
     app.start().await;
+    (receiver, app)
+}
+
+#[sqlx::test]
+async fn the_receiver_of_the_guide_keeps_events_that_are_new_after_a_restore(pool: PgPool) {
+    let (receiver, app) = restored(pool).await;
     // This event has the user and the sequence of the one that is gone.
     app.save(&app.administrator(), PLAIN.0, "", "after the restore").await.assert_saved();
     receiver.wait_for_all(&app).await;
     let place = (i64::from(PLAIN.0), 3);
     let both = receiver.stored().into_iter().filter(|(found, _)| *found == place).count();
     assert_eq!(both, 2, "{:?}", receiver.stored());
+}
+
+#[sqlx::test]
+async fn a_copy_over_a_restore_verifies_except_for_the_lost_event(pool: PgPool) {
+    let (receiver, app) = restored(pool).await;
+    // The first of these events takes the place of the lost one, and the second one follows it.
+    for value in ["first after the restore", "second after the restore"] {
+        app.save(&app.administrator(), PLAIN.0, "", value).await.assert_saved();
+    }
+    receiver.wait_for_all(&app).await;
+    reactivate(&app).await;
+    let received = receiver.received();
+    let arguments = ["audit", "verify", "--events", received.to_str().unwrap()];
+    let output = app.command(&arguments, "");
+    assert_eq!(output.code, 1, "{output:?}");
+    let gone = "event 3 of the copy is not in the database";
+    assert!(output.stdout.contains(gone), "{output:?}");
+    // None about the intact events 3 and 4.
+    assert!(output.stderr.contains("verified, 1 findings"), "{output:?}");
 }
 
 #[sqlx::test]

@@ -20,6 +20,8 @@ use crate::{
 struct CopiedHead {
     sequence: i64,
     mac: Vec<u8>,
+    /// True once it was found in the database.
+    is_stored: bool,
 }
 
 /// Verifies a copy, line by line.
@@ -47,8 +49,8 @@ impl CopyVerifier {
     ) -> Result<bool, StorageError> {
         let object = line.find('{').and_then(|start| line.get(start..));
         let Some(event) = object.and_then(parse_event) else { return Ok(false) };
-        let user_id = event.link.event.user_id;
-        if let Some(discrepancy) = self.verify_link(&event.link).await? {
+        let user_id = event.event.user_id;
+        if let Some(discrepancy) = self.verify_link(&event).await? {
             findings.push((user_id, discrepancy));
         }
         Ok(true)
@@ -69,25 +71,52 @@ impl CopyVerifier {
             _ => self.stored_mac(user_id, sequence - 1).await?,
         };
         let found = self.compare(link, previous.as_deref());
-        self.heads.insert(user_id, CopiedHead { sequence, mac: link.mac.clone() });
+        let head = CopiedHead { sequence, mac: link.mac.clone(), is_stored: false };
+        self.heads.insert(user_id, head);
         Ok(if missing { Some(Discrepancy::EventMissing(known + 1)) } else { found })
     }
 
-    /// Verifies an event that the sink got again. Its place in the copy says nothing.
+    /// Verifies an event that the sink got again, or one that took the place of a lost event after
+    /// a restore or a failover. Its place in the copy says nothing.
     async fn verify_repetition(
-        &self,
+        &mut self,
         link: &ChainLink,
     ) -> Result<Option<Discrepancy>, StorageError> {
         let (user_id, sequence) = (link.event.user_id, link.event.sequence);
-        let stored = self.stored_mac(user_id, sequence).await?;
-        if !stored.is_some_and(|mac| mac.ct_eq(&link.mac).into()) {
-            return Ok(Some(Discrepancy::EventChanged(sequence)));
-        }
         let previous = match sequence {
             1 => Some(START_OF_CHAIN.to_vec()),
             _ => self.stored_mac(user_id, sequence - 1).await?,
         };
-        Ok(self.compare(link, previous.as_deref()))
+        match self.compare(link, previous.as_deref()) {
+            None if self.has_event(user_id, sequence, &link.mac).await? => {
+                self.replace_lost_head(link).await
+            }
+            // It continues the chain of the database, which has lost it.
+            None => Ok(Some(Discrepancy::CopiedEventGone(sequence))),
+            found => Ok(found),
+        }
+    }
+
+    /// Makes an event of the database the last one of its user in the copy if the database does not
+    /// have the one that was the last: it was rolled back, and later events follow this one.
+    async fn replace_lost_head(
+        &mut self,
+        link: &ChainLink,
+    ) -> Result<Option<Discrepancy>, StorageError> {
+        let user_id = link.event.user_id;
+        let Some(head) = self.heads.get(&user_id).filter(|head| !head.is_stored) else {
+            return Ok(None);
+        };
+        let sequence = head.sequence;
+        if self.has_event(user_id, sequence, &head.mac).await? {
+            if let Some(head) = self.heads.get_mut(&user_id) {
+                head.is_stored = true;
+            }
+            return Ok(None);
+        }
+        let (next, mac) = (link.event.sequence, link.mac.clone());
+        self.heads.insert(user_id, CopiedHead { sequence: next, mac, is_stored: true });
+        Ok(Some(Discrepancy::CopiedEventGone(sequence)))
     }
 
     /// Compares the MAC of an event with that which its members and the previous MAC have.
@@ -108,14 +137,23 @@ impl CopyVerifier {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn finish(self, findings: &mut Vec<Finding>) -> Result<usize, StorageError> {
-        for (user_id, head) in &self.heads {
-            let stored = self.stored_mac(*user_id, head.sequence).await?;
-            let is_stored = stored.is_some_and(|mac| mac.ct_eq(&head.mac).into());
-            if !is_stored {
-                findings.push((*user_id, Discrepancy::CopiedEventGone(head.sequence)));
+        for (user_id, CopiedHead { sequence, mac, is_stored }) in &self.heads {
+            if !*is_stored && !self.has_event(*user_id, *sequence, mac).await? {
+                findings.push((*user_id, Discrepancy::CopiedEventGone(*sequence)));
             }
         }
         Ok(self.heads.len())
+    }
+
+    /// True when the database has an event with this MAC in this place.
+    async fn has_event(
+        &self,
+        user_id: UserId,
+        sequence: i64,
+        mac: &[u8],
+    ) -> Result<bool, StorageError> {
+        let stored = self.stored_mac(user_id, sequence).await?;
+        Ok(stored.is_some_and(|stored| stored.ct_eq(mac).into()))
     }
 
     async fn stored_mac(
