@@ -64,8 +64,8 @@ fn announce(summary: &StartSummary, protection: Protection) {
         "started"
     );
     // On a full disk, for example. The service runs.
-    if let Err(failure) = output::print_result(format_args!("ready {}", summary.url)) {
-        tracing::warn!(%failure, "failed to print the URL");
+    if let Err(error) = output::print_result(format_args!("ready {}", summary.url)) {
+        tracing::warn!(%error, "failed to print the URL");
     }
     startup::notify_ready();
 }

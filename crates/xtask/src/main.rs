@@ -6,6 +6,7 @@ mod cycles;
 mod distribution;
 mod imports;
 mod layers;
+mod log_fields;
 mod modules;
 mod randomness;
 
@@ -48,6 +49,7 @@ fn problems() -> io::Result<Vec<String>> {
         if root == Path::new(SERVICE) {
             problems.extend(layers::violations(&imports::as_written(&tree)));
             problems.extend(capabilities::too_large(&tree));
+            problems.extend(log_fields::not_in_table(&tree));
             problems.extend(distribution::across_shards(&tree)?);
         }
     }

@@ -179,6 +179,60 @@ fn random_numbers_from_elsewhere_are_found() {
     assert_eq!(lint(&[("src/lib.rs", "mod security;"), security, source]), "");
 }
 
+/// Runs the lint on one statement of a function, with a table of three log fields.
+fn lint_event(statement: &str) -> String {
+    let table = "const FIELDS: &[LogField] = fields! {
+        \"user.id\" => \"user.target.id\": Keyword, \"An id.\";
+        \"error\" => \"error.message\": Text,
+            \"An error; and its causes.\";
+        \"credential.type\" => \"keeper.credential.type\": Keyword, \"A type.\";
+    };";
+    let code = format!("fn f() {{ {statement} }}");
+    lint(&[
+        ("src/lib.rs", "mod http; mod telemetry;"),
+        ("src/telemetry/mod.rs", "mod log_fields;"),
+        ("src/telemetry/log_fields.rs", table),
+        ("src/http.rs", &code),
+    ])
+}
+
+#[test]
+fn a_field_of_the_log_that_is_not_in_its_table_is_found() {
+    for statement in [
+        "tracing::info!(number, \"a text\");",
+        "tracing::warn!(%error, number, \"a text\");",
+        "tracing::error!(user.id = %id, number = list.len(), \"a text of {}\", other);",
+        "tracing::debug!(target: REQUESTS, { user.id = id, number = ?1 }, \"a text\");",
+        "alarm!(error = &error as &dyn std::error::Error, ?number);",
+        "ticket_alarm!(number, \"a text\")",
+        "anchor!(user.id = 1, number = 2,);",
+        "tracing::info_span!(target: REQUESTS, \"request\", user.id = Empty, number = Empty);",
+        "Span::current().record(\"user.id\", id).record(\"number\", 1);",
+        "tokio::select! { () = stop => {} found = find() => tracing::info!(number, \"a text\"), }",
+        "tokio::spawn(async move { if let Err(error) = run().await { alarm!(%error, number) } });",
+    ] {
+        let messages = lint_event(statement);
+        let expected = "src/http.rs logs the field `number`, which is not in the table";
+        assert!(messages.contains(expected), "{statement}: {messages}");
+        assert_eq!(messages.lines().count(), 1, "{statement}: {messages}");
+    }
+    for statement in [
+        "tracing::warn!(user.id = %id, error = error as &dyn std::error::Error, \"a text\");",
+        "tracing::info!(\"{number} of {}\", number);",
+        "tracing::warn!(credential.r#type = name, \"a text\");",
+        "alarm!(credential.type = name, \"{text}\");",
+        "tracing::info!(target: TRACES, number, took_ns);",
+        "tracing::info!(target: crate::trace_context::TRACES, number);",
+        "trace_span!(\"authenticate\");",
+        "metrics.record(number);",
+        "tokio::select! { () = stop => {} found = find() => tracing::info!(\"{number}\"), }",
+    ] {
+        assert_eq!(lint_event(statement), "", "{statement}");
+    }
+    let messages = lint_event("tracing::info!(1 + 1);");
+    assert!(messages.contains("src/http.rs: cannot read info!"), "{messages}");
+}
+
 /// Runs the lint on one statement of the storage.
 fn lint_sql(statement: &str) -> String {
     let root = ("src/lib.rs", "mod storage;");
