@@ -11,7 +11,7 @@ use super::{
     origins::Origins,
     problem::{Problem, Problems},
     reader::Reader,
-    sections::Settings,
+    sections::{OperationsSettings, Settings},
 };
 
 impl Settings {
@@ -52,6 +52,24 @@ pub(crate) fn settings_with_origin() -> Result<Vec<EffectiveSetting>, Problems> 
     let origins = Origins::read(file.as_deref(), &variables);
     let (_, reader) = read(file.as_deref(), variables)?;
     Ok(effective::list(&reader, &origins))
+}
+
+/// The settings of the operations listener of this process, for a command that asks a running
+/// instance. The instance keeps running when another setting becomes invalid or the file cannot be
+/// read. So other settings do not matter, and a file that cannot be read counts as absent; its problems
+/// are returned, too.
+///
+/// # Errors
+/// The problems of these settings.
+pub(crate) fn operations_settings() -> Result<(OperationsSettings, Option<Problems>), Problems> {
+    let Sources { file, variables } = Sources::of_process()?;
+    let (mut reader, unread) = match Reader::open(file.as_deref(), variables.clone()) {
+        Ok(reader) => (reader, None),
+        Err(problems) => (Reader::open(None, variables)?, Some(problems)),
+    };
+    let operations = OperationsSettings::take(&mut reader);
+    reader.finish_part()?;
+    Ok((operations, unread))
 }
 
 pub(super) fn read(

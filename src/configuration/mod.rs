@@ -41,7 +41,8 @@ pub(crate) use self::{
     distribution::DistributionSetting,
     effective::EffectiveSetting,
     environment::{
-        effective_settings, program_folders, runtime_folder, settings_file, settings_with_origin,
+        effective_settings, operations_settings, program_folders, runtime_folder, settings_file,
+        settings_with_origin,
     },
     issuers::{IssuerSettings, KeySource},
     log::{LogFormat, LogSettings},
@@ -49,7 +50,7 @@ pub(crate) use self::{
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
     reloading::{LoadedSettings, SettingChanges, SettingDifference, compare_with_file},
-    sections::{DatabaseSettings, PolicyProfile, ShutdownSettings},
+    sections::{DatabaseSettings, OperationsSettings, PolicyProfile, ShutdownSettings},
     telemetry::TelemetrySettings,
     tls::TlsSettings,
     validation::is_strong_hash,

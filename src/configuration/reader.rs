@@ -197,6 +197,11 @@ impl Reader {
             };
             self.problems.push(problem);
         }
+        self.finish_part()
+    }
+
+    /// Fails with the problems of the settings that were read, if any.
+    pub(super) fn finish_part(&mut self) -> Result<(), Problems> {
         let problems = std::mem::take(&mut self.problems);
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }

@@ -223,10 +223,7 @@ impl Settings {
         Self {
             http: HttpSettings::take(reader),
             installation: InstallationSettings::take(reader),
-            operations: OperationsSettings {
-                listen: reader.parsed("operations.listen", ADDRESS, |text| text.parse().ok()),
-                tls: TlsSettings::take_operations(reader),
-            },
+            operations: OperationsSettings::take(reader),
             database: DatabaseSettings::take(reader),
             keyring_file: reader.secret_file("keyring.file"),
             master_keys: MasterKeySettings::take(reader),
@@ -293,6 +290,15 @@ impl InstallationSettings {
             // The stricter value if even the default is invalid.
             installation_type: installation_type.unwrap_or(InstallationType::Online),
             applications: reader.get("installation.applications"),
+        }
+    }
+}
+
+impl OperationsSettings {
+    pub(super) fn take(reader: &mut Reader) -> Self {
+        Self {
+            listen: reader.parsed("operations.listen", ADDRESS, |text| text.parse().ok()),
+            tls: TlsSettings::take_operations(reader),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::support::{Server, TestApp, assert_becomes, free_address, keeper};
+use crate::support::{Server, TestApp, assert_becomes, free_address, keeper, run_with_input};
 
 #[sqlx::test]
 async fn health_routes_exist_only_on_the_operations_listener(pool: PgPool) {
@@ -46,6 +46,30 @@ async fn the_health_command_fails_when_no_server_answers(pool: PgPool) {
     let url = format!("http://{}", free_address());
     let finished = app.command(&["health", "--url", &url], "");
     assert_eq!(finished.code, 1, "{finished:?}");
+}
+
+#[sqlx::test]
+async fn the_health_command_needs_no_other_setting_than_the_address(pool: PgPool) {
+    let address = free_address();
+    let app = TestApp::spawn_with(pool, &[("KEEPER__OPERATIONS__LISTEN", &address)], "").await;
+    // Mistakes after the start, with the address in a variable.
+    for settings in ["http.unknown = 1", "attempts.maximum_failures = 0", "no settings"] {
+        app.rewrite_settings(settings);
+        assert_eq!(app.command(&["health"], "").assert_success(), "ready", "{settings}");
+    }
+    let asking = format!("cannot read the settings file; asking http://{address}");
+    let told = app.command(&["health"], "").stderr;
+    assert!(told.contains(&asking), "{told}");
+    // With the address in the file. An empty variable counts as unset.
+    let health = |settings: &str| {
+        app.rewrite_settings(settings);
+        let mut command = keeper(&["health"]);
+        command.envs(app.variables()).env("KEEPER__OPERATIONS__LISTEN", "");
+        run_with_input(command, "")
+    };
+    let listen = format!("operations.listen = '{address}'\nhttp.unknown = 1");
+    assert_eq!(health(&listen).assert_success(), "ready");
+    health("operations.listen = 'nowhere'").assert_error("operations.listen: ");
 }
 
 #[sqlx::test]

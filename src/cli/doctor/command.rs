@@ -6,8 +6,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    audit_sinks::check_sinks, bundle, certificates::check_certificates, directory::check_directory,
-    environment::check_environment, mail::check_mail, migration::check_migration,
+    audit_sinks::check_sinks,
+    bundle::{self, CheckedSettings},
+    certificates::check_certificates,
+    directory::check_directory,
+    environment::check_environment,
+    mail::check_mail,
+    migration::check_migration,
     telemetry::check_telemetry,
 };
 use crate::{
@@ -26,14 +31,22 @@ pub(in crate::cli) struct Arguments {
     /// without secrets, metrics, database, platform and last errors.
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
+    /// Base URL of the running instance for the bundle, such as `http://127.0.0.1:9090` [default:
+    /// `operations.listen` of the settings].
+    #[arg(long, requires = "bundle")]
+    url: Option<String>,
 }
 
-/// Prints every requirement with its verdict; exits 1 if a requirement is not met.
+/// Prints every requirement with its verdict; exits 1 if a requirement is not met, or the settings
+/// are invalid. In both cases, the bundle is written.
 pub(in crate::cli) async fn run(
     arguments: &Arguments,
     format: Format,
 ) -> Result<ExitCode, Failure> {
-    let settings = command_context::read_settings()?;
+    let settings = match command_context::read_settings() {
+        Ok(settings) => settings,
+        Err(failure) => return fail_with_bundle(arguments, failure).await,
+    };
     let mut findings = startup::check_settings(&settings);
     findings.extend(check_certificates(&settings));
     if let Some(directory) = &settings.directory {
@@ -61,12 +74,33 @@ pub(in crate::cli) async fn run(
     };
     let rows: Vec<_> = findings.iter().map(row).collect();
     output::print_rows(format, ["VERDICT", "CLAUSE", "WHAT", "NEXT STEP"], &rows)?;
-    if let Some(path) = &arguments.bundle {
-        Box::pin(bundle::write(path, &settings, &findings)).await?;
-        output::print_status(format_args!("wrote the support bundle {}", path.display()));
-    }
+    let checked = CheckedSettings { settings: &settings, findings: &findings };
+    write_bundle(arguments, Ok(checked)).await?;
     let is_failed = |finding: &&Finding| matches!(finding.verdict, Verdict::Fail(_));
     let failed = findings.iter().filter(is_failed).count();
     output::print_status(format_args!("{} requirements checked, {failed} not met", findings.len()));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reports why the settings are invalid, and writes a bundle without the parts that need settings.
+async fn fail_with_bundle(arguments: &Arguments, failure: Failure) -> Result<ExitCode, Failure> {
+    if arguments.bundle.is_none() {
+        return Err(failure);
+    }
+    // First, so that the reason is printed even if the bundle cannot be written.
+    output::print_failure(&failure);
+    write_bundle(arguments, Err(&failure)).await?;
+    Ok(failure.exit_code())
+}
+
+/// Writes the bundle, if one is wanted.
+async fn write_bundle(
+    arguments: &Arguments,
+    checked: Result<CheckedSettings<'_>, &Failure>,
+) -> Result<(), Failure> {
+    if let Some(path) = &arguments.bundle {
+        Box::pin(bundle::write(path, arguments.url.as_deref(), checked)).await?;
+        output::print_status(format_args!("wrote the support bundle {}", path.display()));
+    }
+    Ok(())
 }

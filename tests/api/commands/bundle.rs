@@ -34,7 +34,18 @@ const FILES: [&str; 9] = [
 
 /// Runs `doctor --bundle`, with more variables.
 fn doctor(app: &TestApp, bundle: &Path, variables: &[(&str, &str)]) -> CommandOutput {
+    doctor_of(app, bundle, None, variables)
+}
+
+/// As [`doctor`], with the URL of the running instance.
+fn doctor_of(
+    app: &TestApp,
+    bundle: &Path,
+    url: Option<&str>,
+    variables: &[(&str, &str)],
+) -> CommandOutput {
     let mut command = keeper(&["doctor", "--bundle", bundle.to_str().unwrap()]);
+    command.args(url.into_iter().flat_map(|url| ["--url", url]));
     command.envs(app.variables()).envs(variables.iter().copied());
     run_with_input(command, "")
 }
@@ -135,6 +146,59 @@ async fn a_bundle_says_what_is_away(pool: PgPool) {
     }
     assert!(read_json(&unpacked, "instance-errors.json")["unavailable"].is_string());
     assert_eq!(read_json(&unpacked, "platform.json")["hashing"]["self_test"], "passed");
+}
+
+#[sqlx::test]
+async fn a_bundle_names_the_problem_of_invalid_settings_without_values(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let instance = Instance::start(&app, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let url = app.variables()["KEEPER__DATABASE__URL"].clone();
+    let variables = settings_with_secrets(folder.path(), &url);
+    let operations = instance.operations.strip_prefix("http://").unwrap();
+    let settings_file = folder.path().join("settings.toml");
+    let valid = fs::read_to_string(&settings_file).unwrap();
+    // Only the URL leads to the instance of the last one.
+    for (name, settings, problem, address, url) in [
+        ("unknown", "http.unknown = 'V'", "http.unknown: unknown setting", operations, None),
+        ("invalid", "hashing.memory_kib = 4294967295", "hashing: ", operations, None),
+        (
+            "unreadable",
+            "http.unknown = 'V",
+            "TOML parse error at line 1",
+            "127.0.0.1:1",
+            Some(instance.operations.as_str()),
+        ),
+    ] {
+        let settings = settings.replace('V', &format!("{MARKER}-setting"));
+        fs::write(&settings_file, format!("{settings}\n{valid}")).unwrap();
+        let bundle = folder.path().join(name);
+        let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables: Vec<_> =
+            variables.chain([("KEEPER__OPERATIONS__LISTEN", address)]).collect();
+        let output = doctor_of(&app, &bundle, url, &variables);
+        assert_eq!(output.code, 1, "{output:?}");
+        for part in ["invalid settings", problem, "wrote the support bundle"] {
+            assert!(output.stderr.contains(part), "{part}: {output:?}");
+        }
+        assert_no_secret("standard error", output.stderr.as_bytes());
+        let unpacked = unpack(&bundle);
+        assert!(read(&unpacked, "settings.toml").contains(problem), "{problem}");
+        for file in ["findings.json", "database.json"] {
+            let reason = read_json(&unpacked, file)["unavailable"].clone();
+            assert!(reason.as_str().unwrap().contains(problem), "{file}: {reason}");
+        }
+        let platform = read_json(&unpacked, "platform.json");
+        assert_eq!(platform["hashing"]["self_test"], "passed", "{platform}");
+        assert_eq!(platform["hashing"]["has_default_settings"], true, "{platform}");
+        assert!(platform["time"].is_string(), "{platform}");
+        assert_eq!(read(&unpacked, "instance-ready.txt"), "ready\n");
+        assert!(read(&unpacked, "instance-metrics.txt").contains("keeper_build_info"));
+        assert!(read_json(&unpacked, "instance-errors.json").is_array());
+        for name in FILES {
+            assert_no_secret(name, &fs::read(unpacked.join(name)).unwrap());
+        }
+    }
 }
 
 /// Settings with a secret in every place that can hold one.

@@ -18,7 +18,8 @@ pub(super) async fn describe(settings: &Settings) -> Value {
     })
 }
 
-fn unavailable(failure: &Failure) -> Value {
+/// A part that cannot be described, with the reason.
+pub(super) fn unavailable(failure: &Failure) -> Value {
     json!({ "unavailable": failure.to_string() })
 }
 

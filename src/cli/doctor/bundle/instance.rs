@@ -2,10 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
-    cli::{health, output::Failure},
-    configuration::Settings,
-};
+use crate::cli::{health::Instance, output::Failure};
 
 /// The answers of the running instance.
 pub(super) struct InstanceFiles {
@@ -14,9 +11,13 @@ pub(super) struct InstanceFiles {
     pub(super) errors: String,
 }
 
-/// Asks the instance of the settings.
-pub(super) async fn describe(settings: &Settings) -> InstanceFiles {
-    let get = async |path: &str| ask(settings, path).await;
+/// Asks the instance at a base URL; `None`: that of the settings.
+pub(super) async fn describe(url: Option<&str>) -> InstanceFiles {
+    let instance = Instance::find(url);
+    let get = async |path: &str| match &instance {
+        Ok(instance) => ask(instance, path).await,
+        Err(failure) => Err(Failure::new(failure.to_string())),
+    };
     let unreachable = |failure: Failure| format!("The instance does not answer: {failure}\n");
     let errors = get("/errors").await;
     InstanceFiles {
@@ -28,11 +29,8 @@ pub(super) async fn describe(settings: &Settings) -> InstanceFiles {
     }
 }
 
-async fn ask(settings: &Settings, path: &str) -> Result<String, Failure> {
-    let (base, client) = health::operations(settings, health::client())?;
-    let response = client.build()?.get(format!("{base}{path}")).send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
+async fn ask(instance: &Instance, path: &str) -> Result<String, Failure> {
+    let (status, text) = instance.get(path).await?;
     // The readiness check answers 503 with the reason.
     if status == 200 || path == "/health/ready" {
         Ok(text)

@@ -2,7 +2,7 @@
 //! secrets.
 //!
 //! Every part is made on its own. A part that cannot be made says why, so that a bundle also helps when
-//! the database or the instance is away.
+//! the settings are invalid, or the database or the instance is away.
 
 mod archive;
 mod database;
@@ -12,6 +12,7 @@ mod platform;
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use self::archive::Archive;
 use crate::{
@@ -27,14 +28,22 @@ use crate::{
 /// The folder of the files in the archive.
 const FOLDER: &str = "credential-keeper-support";
 
-/// Writes the bundle.
+/// Valid settings, and what `doctor` found about them.
+#[derive(Clone, Copy)]
+pub(super) struct CheckedSettings<'command> {
+    pub(super) settings: &'command Settings,
+    pub(super) findings: &'command [Finding],
+}
+
+/// Writes the bundle. `url` is the base URL of the running instance; without it, the settings name
+/// the instance. `checked` is a failure if the settings are invalid.
 ///
 /// # Errors
 /// When the file exists or cannot be written.
 pub(super) async fn write(
     path: &Path,
-    settings: &Settings,
-    findings: &[Finding],
+    url: Option<&str>,
+    checked: Result<CheckedSettings<'_>, &Failure>,
 ) -> Result<(), Failure> {
     let unwritable = |error: std::io::Error| {
         Failure::new(format!(
@@ -44,7 +53,7 @@ pub(super) async fn write(
     };
     let now = clock::now();
     let archive = Archive::create(path, now.unix_timestamp()).map_err(unwritable)?;
-    let written = fill(archive, settings, findings).await;
+    let written = fill(archive, now, url, checked).await;
     if written.is_err() {
         // Half a bundle would look like a whole one.
         let _ = fs::remove_file(path);
@@ -54,17 +63,24 @@ pub(super) async fn write(
 
 async fn fill(
     mut archive: Archive,
-    settings: &Settings,
-    findings: &[Finding],
+    now: OffsetDateTime,
+    url: Option<&str>,
+    checked: Result<CheckedSettings<'_>, &Failure>,
 ) -> std::io::Result<()> {
-    let database = Box::pin(database::describe(settings)).await;
-    let instance = instance::describe(settings).await;
+    let (findings, database) = match checked {
+        Ok(CheckedSettings { settings, findings }) => {
+            (described(findings), Box::pin(database::describe(settings)).await)
+        }
+        Err(failure) => (database::unavailable(failure), database::unavailable(failure)),
+    };
+    let settings = checked.ok().map(|checked| checked.settings);
+    let instance = instance::describe(url).await;
     for (name, content) in [
         ("README.txt", README.to_owned()),
         ("version.txt", format!("{VERSION}\n")),
         ("settings.toml", effective_settings()),
-        ("findings.json", pretty(&described(findings))),
-        ("platform.json", pretty(&platform::describe(settings))),
+        ("findings.json", pretty(&findings)),
+        ("platform.json", pretty(&platform::describe(settings, now))),
         ("database.json", pretty(&database)),
         ("instance-ready.txt", instance.ready),
         ("instance-metrics.txt", instance.metrics),
@@ -83,11 +99,14 @@ tokens, and no data of users. It names hosts, files, database roles and key ids 
 version.txt           version and build of the command that wrote the bundle
 settings.toml         effective settings; each secret is replaced by \"redacted\"
 findings.json         the requirements that `doctor` checked
-platform.json         operating system, processors, memory, limits, self-test of the kernel
+platform.json         time, operating system, processors, memory, limits, self-test of the kernel
 database.json         server, clock, migrations, keys and kinds of hashes
 instance-ready.txt    readiness of the running instance
 instance-metrics.txt  its metrics
 instance-errors.json  its last alarms, errors and warnings, without values
+
+If the settings are invalid, settings.toml has the problems, and findings.json and database.json are
+not available.
 ";
 
 fn effective_settings() -> String {
