@@ -8,16 +8,24 @@ use tracing::{Level, enabled};
 
 use crate::clock;
 
-/// The target of alarms, which require an operator's immediate attention.
+/// The target of alarms, which an operator must look at.
 pub(crate) const ALARM: &str = "credential_keeper::alarm";
 
 /// The target of anchors, which `audit verify --anchors` reads from the log.
 pub(crate) const ANCHOR: &str = "credential_keeper::anchor";
 
-/// Logs an alarm, and counts it.
+/// Logs an alarm, and counts it with its time: an alert on that time pages at once.
 macro_rules! alarm {
     ($($event:tt)+) => {{
         $crate::log_events::ALARMS.record();
+        tracing::error!(target: $crate::log_events::ALARM, alarm = true, $($event)+)
+    }};
+}
+
+/// Logs and counts an alarm that can wait. Its cause has a metric of its own, whose alert does not page.
+macro_rules! ticket_alarm {
+    ($($event:tt)+) => {{
+        $crate::log_events::ALARMS.record_without_time();
         tracing::error!(target: $crate::log_events::ALARM, alarm = true, $($event)+)
     }};
 }
@@ -29,7 +37,7 @@ macro_rules! anchor {
     };
 }
 
-pub(crate) use {alarm, anchor};
+pub(crate) use {alarm, anchor, ticket_alarm};
 
 /// The alarms of this process; see [`alarm!`].
 pub(crate) static ALARMS: AlarmCounter = AlarmCounter::new();
@@ -51,10 +59,15 @@ impl AlarmCounter {
         Self { count: AtomicU64::new(0), last_at: AtomicI64::new(0) }
     }
 
-    /// Counts an alarm.
+    /// Counts an alarm, and notes its time.
     pub(crate) fn record(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.record_without_time();
         self.last_at.store(clock::now().unix_timestamp(), Ordering::Relaxed);
+    }
+
+    /// Counts an alarm that can wait.
+    pub(crate) fn record_without_time(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The number of alarms since the start of the process.
@@ -62,7 +75,7 @@ impl AlarmCounter {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The time of the last alarm, in seconds since 1970; 0 without one.
+    /// The time of the last alarm that was noted, in seconds since 1970; 0 without one.
     pub(crate) fn last_at(&self) -> i64 {
         self.last_at.load(Ordering::Relaxed)
     }

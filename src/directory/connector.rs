@@ -26,7 +26,7 @@ use super::{
     relay::{self, Answers, ReadError, ServerStream},
     result_code,
 };
-use crate::{log_events::alarm, security::secret_file};
+use crate::{log_events::ticket_alarm, security::secret_file};
 
 /// Opens connections. The pools of a directory share it, and so the memory of a refused password.
 pub(super) struct Connector {
@@ -165,7 +165,7 @@ impl Connector {
     }
 
     fn suspend(&self, file: Option<FileVersion>) {
-        alarm!(
+        ticket_alarm!(
             directory.bind_dn = self.options.bind_dn,
             "the directory refused the password of the service; correct directory.bind_dn or \
              directory.password_file"

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::systemd;
 use crate::{
-    log_events::alarm,
+    log_events::ticket_alarm,
     service::operations::reload_metrics::ReloadMetrics,
     telemetry::{error_chain, task_failed},
 };
@@ -187,7 +187,7 @@ impl Reloadable {
             Err(error) => {
                 let error = error_chain(&error);
                 if !state.reported.contains(&error) && state.reported.len() < MAXIMUM_REPORTED {
-                    alarm!(
+                    ticket_alarm!(
                         setting = self.setting,
                         error = error.as_str(),
                         "failed to reload; the former content stays in use"

@@ -120,7 +120,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 fn register_alarms(registry: &mut Registry) {
     let help = "Alarms in the log: somebody must look";
     registry.register("alarms", help, ConstCounter::new(ALARMS.count()));
-    let help = "Time of the last alarm; 0 without one";
+    let help = "Time of the last alarm that cannot wait; 0 without one";
     let last_at = ConstGauge::new(ALARMS.last_at());
     registry.register_with_unit("last_alarm_timestamp", help, Unit::Seconds, last_at);
     let help = "Lines of the log that could not be written";

@@ -148,6 +148,10 @@ async fn a_refused_password_is_sent_once_and_raises_an_alarm_without_it(pool: Pg
     join_all((0..4).map(|_| search())).await;
     search().await;
     assert_eq!(server.binds(), 1);
+    // The alert on the first metric is a ticket, and that on the last one pages.
+    assert_eq!(service.metric("keeper_directory_bind_refused").await, Some(1.0));
+    assert_eq!(service.metric("keeper_alarms_total").await, Some(1.0));
+    assert_eq!(service.metric("keeper_last_alarm_timestamp_seconds").await, Some(0.0));
     service.server.signal(Signal::INT);
     let (_, log) = service.server.wait();
     let is_alarm = |line: &&str| line.contains(r#""keeper.alarm":true"#);
