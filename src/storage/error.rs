@@ -112,7 +112,7 @@ impl StorageError {
     }
 
     /// Counts the error of a connection that was not available. Those of statements are counted where
-    /// they become a [`StorageError`].
+    /// they become a [`StorageError`], and invalid rows by [`Self::count_invalid_row`].
     pub(super) fn count(&self) {
         match self {
             Self::ReadOnly => ErrorClass::ReadOnly,
@@ -121,7 +121,7 @@ impl StorageError {
             | Self::NoCredentials(_)
             | Self::BadUrl(_)
             | Self::Migration(_) => ErrorClass::NoConnection,
-            // Counted already.
+            // Counted already, or no error of the database.
             Self::NotExecuted(_)
             | Self::ConnectionLost(_)
             | Self::Busy(_)
@@ -132,6 +132,13 @@ impl StorageError {
             | Self::Refused(_) => return,
         }
         .record();
+    }
+
+    /// Counts the invalid row that failed a request; other errors are counted where they occur.
+    pub(crate) fn count_invalid_row(&self) {
+        if matches!(self, Self::Inconsistent { .. }) {
+            ErrorClass::Inconsistent.record();
+        }
     }
 
     /// True when the statement was not executed and may succeed on a new connection.
@@ -236,6 +243,7 @@ impl From<sqlx::Error> for StorageError {
             ErrorClass::NoConnection
             | ErrorClass::ReadOnly
             | ErrorClass::OutcomeUnknown
+            | ErrorClass::Inconsistent
             | ErrorClass::Refused => Self::Refused(error),
         }
     }

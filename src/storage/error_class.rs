@@ -45,17 +45,20 @@ pub(crate) enum ErrorClass {
     OutcomeUnknown,
     /// The server could not execute a statement because of its state or that of the connection.
     NotExecuted,
-    /// A statement timed out or conflicted with another transaction.
+    /// A statement timed out or conflicted with another transaction, or other requests of the
+    /// caller used as many connections as one caller may.
     Busy,
     /// A row violates a constraint; also how the service finds that a name is taken.
     Constraint,
+    /// A row that this service did not write failed a request.
+    Inconsistent,
     /// Any other error.
     Refused,
 }
 
 impl ErrorClass {
     /// All classes.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NoConnection,
         Self::ReadOnly,
         Self::ConnectionLost,
@@ -63,6 +66,7 @@ impl ErrorClass {
         Self::NotExecuted,
         Self::Busy,
         Self::Constraint,
+        Self::Inconsistent,
         Self::Refused,
     ];
 
@@ -76,6 +80,7 @@ impl ErrorClass {
             Self::NotExecuted => "not_executed",
             Self::Busy => "busy",
             Self::Constraint => "constraint",
+            Self::Inconsistent => "inconsistent",
             Self::Refused => "refused",
         }
     }

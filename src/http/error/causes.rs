@@ -22,6 +22,7 @@ use crate::service::{
 
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
+        error.count_invalid_row();
         let kind = match &error {
             StorageError::NoConnection(_)
             | StorageError::ReadOnly

@@ -189,7 +189,7 @@ async fn errors_of_the_database_count_by_class_and_requests_wait_for_connections
     let app = TestApp::spawn(postgres.pool.clone()).await;
     let errors = async || by_label(&app, "keeper_database_errors_total", "class").await;
     let before = errors().await;
-    assert_eq!(before.len(), 8, "{before:?}");
+    assert_eq!(before.len(), 9, "{before:?}");
     let waits = app.metric("keeper_database_wait_seconds_count").await;
     app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     assert!(app.metric("keeper_database_wait_seconds_count").await > waits);
@@ -204,4 +204,20 @@ async fn errors_of_the_database_count_by_class_and_requests_wait_for_connections
     app.get(PRINCIPAL, &app.plain()).await.assert_status(503);
     let away = errors().await;
     assert!(away["no_connection"] > read_only["no_connection"], "{away:?}");
+}
+
+#[sqlx::test]
+async fn an_invalid_row_that_fails_a_request_counts_as_inconsistent(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    sqlx::raw_sql(
+        "ALTER TABLE users DROP CONSTRAINT users_user_type_check;
+         UPDATE users SET user_type = 'robot' WHERE user_id = 278",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let count = r#"keeper_database_errors_total{class="inconsistent"}"#;
+    let before = app.metric(count).await;
+    app.get("/api/v1/User/278", &app.administrator()).await.assert_status(500);
+    app.wait_for_metric(count, before + 1.0).await;
 }

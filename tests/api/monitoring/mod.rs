@@ -194,6 +194,49 @@ fn the_dashboard_fits_the_schema_of_grafana() {
     }
 }
 
+#[test]
+fn the_verification_cache_panel_shows_the_share_of_verifications_without_a_hash() {
+    let dashboard: Value =
+        serde_json::from_str(&read("deploy/monitoring/grafana-dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let panel = panels.iter().find(|panel| panel["title"] == "Verification cache").unwrap();
+    let mut query = panel["targets"][0]["expr"].as_str().unwrap().to_owned();
+    for (variable, value) in
+        [("$__rate_interval", "5m"), ("$namespace", "n"), ("$job", "k"), ("$instance", "one")]
+    {
+        query = query.replace(variable, value);
+    }
+    // Per second: one cached match, two cached refusals, three shared hashes, four hashes.
+    let series = [("cache_hits", 1), ("repeated", 2), ("shared", 3), ("cache_misses", 4)].map(
+        |(name, rate)| {
+            let labels = r#"{namespace="n",job="k",instance="one"}"#;
+            serde_json::json!({
+                "series": format!("keeper_hashing_{name}_total{labels}"),
+                "values": format!("0+{}x20", 60 * rate),
+            })
+        },
+    );
+    let tests = serde_json::json!({
+        "rule_files": [],
+        "tests": [{
+            "interval": "1m",
+            "input_series": series,
+            "promql_expr_test": [{
+                "expr": format!("round({query}, 0.001)"),
+                "eval_time": "10m",
+                "exp_samples": [{"labels": "{}", "value": 0.6}],
+            }],
+        }],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tests.yml");
+    // YAML contains JSON.
+    fs::write(&file, tests.to_string()).unwrap();
+    let output = Command::new("promtool").args(["test", "rules"]).arg(&file).output().unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success(), "{}", text.concat());
+}
+
 /// Checks a dashboard against the types that Grafana generates from its schema.
 fn check_types(dashboard: &str) -> Result<(), String> {
     let modules = repository().join("tests/clients/node_modules");
