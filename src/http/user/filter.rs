@@ -7,7 +7,7 @@ use crate::{
         user::{LoginName, UserType},
         user_list::{Names, UserFilter},
     },
-    http::vendor_names::read_user_type,
+    http::vendor_names::read_user_type_name,
 };
 
 /// The parameter that errors name.
@@ -125,7 +125,7 @@ fn names(operator: &str, text: &str) -> Result<Names, InvalidField> {
 }
 
 fn user_type(name: &str) -> Result<UserType, InvalidField> {
-    read_user_type(FILTER, name)
+    read_user_type_name(FILTER, name)
 }
 
 fn flag(word: &str) -> Result<bool, InvalidField> {
@@ -272,6 +272,7 @@ mod tests {
             ("name eq 'a:b'", Reason::NameCharacters),
             ("name eq 'a\u{0}'", Reason::NameCharacters),
             ("type eq 'Boss'", Reason::UnknownUserType),
+            ("type eq '1'", Reason::UnknownUserType),
         ] {
             assert_eq!(parse_filter(text).unwrap_err().reason, reason, "{text}");
         }

@@ -1,7 +1,7 @@
 //! Quoted scalars, and numbers as text, are accepted like the vendor's JSON reader does
 //! (docs/adr/0033-json-scalar-coercion.md). Each case changes a value and reads it back.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{RequestBody, save};
@@ -85,4 +85,75 @@ async fn a_boolean_may_be_quoted_or_an_integer(pool: PgPool) {
         assert_eq!(retire(JSON, body).await, 400, "{value}");
         assert!(!stored_state().await, "{value}");
     }
+}
+
+#[sqlx::test]
+async fn a_user_type_may_be_a_number(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let administrator = app.administrator();
+    for (value, user_type) in [
+        (json!(2), "ResourceAssociate"),
+        (json!("3"), "ExternalAssociate"),
+        (json!(" 4 "), "AnonymousAssociate"),
+        (json!("5"), "SystemAssociate"),
+        (json!(1), "InternalAssociate"),
+    ] {
+        for (name, body) in [
+            ("SaveUser", json!({"AssociateId": 278, "Type": value})),
+            ("ChangeUserType", json!({"User": {"AssociateId": 278}, "UserType": value})),
+            ("CreateDefaultUserFromUserType", json!({"UserType": value})),
+            ("CreateDefaultUserFromUserTypeAndPersonId", json!({"UserType": value, "PersonId": 5})),
+            (
+                "CreateDefaultUserFromUserTypeAndCredential",
+                json!({
+                    "UserType": value, "CredentialType": "ActiveDirectory",
+                    "CredentialValue": "S-1-5-9", "CredentialDisplayValue": "DOM\\ola",
+                }),
+            ),
+        ] {
+            let answer = app.post(&format!("{CALLS}/{name}"), &administrator, &body).await;
+            answer.assert_status(200);
+            assert_eq!(answer.json()["Type"], user_type, "{name}: {value}");
+        }
+        assert_eq!(stored_type(&app).await, user_type, "{value}");
+    }
+    let credential =
+        json!({"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-9", "DisplayValue": "ola"});
+    let body = json!({
+        "ContactId": 2, "PersonName": "Ola Nord", "UserType": "2", "Credential": credential,
+    });
+    let resolved = app.post(&format!("{CALLS}/ResolveUserFromInfo"), &administrator, &body).await;
+    resolved.assert_status(200);
+    assert_eq!(resolved.json()["User"]["Type"], "ResourceAssociate");
+}
+
+#[sqlx::test]
+async fn a_user_type_is_read_alike_in_every_format(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let administrator = app.administrator();
+    let path = format!("{CALLS}/SaveUser");
+    for (content_type, body, user_type) in [
+        (
+            "application/xml",
+            "<R><AssociateId>278</AssociateId><Type> 2 </Type></R>",
+            "ResourceAssociate",
+        ),
+        ("application/x-www-form-urlencoded", "AssociateId=278&Type=3", "ExternalAssociate"),
+        (JSON, "{\"AssociateId\":278,\"Type\":5}", "SystemAssociate"),
+    ] {
+        let request = app.request(reqwest::Method::POST, &path, &administrator);
+        let request = request.header("Content-Type", content_type).body(body);
+        assert_eq!(request.send().await.unwrap().status(), 200, "{body}");
+        assert_eq!(stored_type(&app).await, user_type, "{body}");
+    }
+    for value in [json!(0), json!("6"), json!(1.5)] {
+        let body = json!({"AssociateId": 278, "Type": value});
+        app.post(&path, &administrator, &body).await.assert_field_refused("Type");
+        assert_eq!(stored_type(&app).await, "SystemAssociate", "{value}");
+    }
+}
+
+/// The type of the plain user.
+async fn stored_type(app: &TestApp) -> Value {
+    app.get("/api/v1/User/278", &app.administrator()).await.json()["Type"].clone()
 }
