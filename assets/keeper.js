@@ -74,7 +74,7 @@ for (const input of document.querySelectorAll("input[data-policy]")) {
           "SO-Language": document.documentElement.lang,
           "X-XSRF-TOKEN": xsrf.value,
         },
-        body: JSON.stringify({ Password: input.value }),
+        body: JSON.stringify({ AssociateId: Number(input.dataset.user), Password: input.value }),
         signal: asking.signal,
       });
       if (!response.ok) {

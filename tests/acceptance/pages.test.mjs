@@ -347,7 +347,12 @@ describe("people", () => {
       await signIn(page);
       await page.goto(`${url}/account/change-password`);
       let asked = 0;
-      context.on("request", (request) => (asked += /WithReason/i.test(request.url()) ? 1 : 0));
+      const users = new Set();
+      context.on("request", (request) => {
+        if (!/WithReason/i.test(request.url())) return;
+        asked += 1;
+        users.add(request.postDataJSON().AssociateId);
+      });
       await page.locator("#NewPassword").pressSequentially("a long password of many words", { delay: 60 });
       await page.waitForFunction(() => document.querySelector("#NewPassword-strength").textContent);
       assert.equal(
@@ -355,6 +360,9 @@ describe("people", () => {
         "The password meets the requirements.",
       );
       assert.ok(asked <= 3, `asked ${asked} times`);
+      const own = Number(await page.getAttribute("#NewPassword", "data-user"));
+      assert.ok(own > 0);
+      assert.deepEqual([...users], [own]);
       await page.click("#NewPassword + button");
       assert.equal(await page.getAttribute("#NewPassword", "type"), "text");
       await page.click("#NewPassword + button");

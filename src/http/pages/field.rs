@@ -1,6 +1,7 @@
 //! One field of a form: label, hint, input and error. `templates/field.html` renders it.
 
 use super::frame::PageFrame;
+use crate::domain::user::UserId;
 
 /// The path of the call that checks a new password while it is typed.
 const POLICY: &str = "/api/v1/Agents/User/IsPasswordValidWithReason";
@@ -27,7 +28,7 @@ enum Input {
     },
     /// Its value is never written into a page.
     Password {
-        policy_url: Option<String>,
+        policy: Option<Policy>,
         reveal: String,
     },
     Choice {
@@ -38,6 +39,12 @@ enum Input {
         is_checked: bool,
     },
     File,
+}
+
+/// Where a script asks about a new password, and whose it would be.
+pub(super) struct Policy {
+    pub(super) url: String,
+    pub(super) user_id: UserId,
 }
 
 impl Field {
@@ -54,7 +61,7 @@ impl Field {
         frame: &PageFrame,
     ) -> Self {
         let reveal = frame.text("page-show-password");
-        let input = Input::Password { policy_url: None, reveal };
+        let input = Input::Password { policy: None, reveal };
         Self { purpose: Some(purpose), ..Self::new(name, label, input) }
     }
 
@@ -125,10 +132,10 @@ impl Field {
         self
     }
 
-    /// Checks a new password against the policy while it is typed.
-    pub(in crate::http) fn checked_by_policy(mut self, frame: &PageFrame) -> Self {
-        if let Input::Password { policy_url, .. } = &mut self.input {
-            *policy_url = Some(frame.url(POLICY));
+    /// Checks a new password of a user against the policy while it is typed.
+    pub(in crate::http) fn checked_by_policy(mut self, frame: &PageFrame, user_id: UserId) -> Self {
+        if let Input::Password { policy, .. } = &mut self.input {
+            *policy = Some(Policy { url: frame.url(POLICY), user_id });
         }
         self
     }
@@ -217,12 +224,8 @@ impl Field {
         matches!(&self.input, Input::Choice { value, .. } if value == choice)
     }
 
-    pub(super) fn policy_url(&self) -> Option<&str> {
-        if let Input::Password { policy_url, .. } = &self.input {
-            policy_url.as_deref()
-        } else {
-            None
-        }
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        if let Input::Password { policy, .. } = &self.input { policy.as_ref() } else { None }
     }
 
     pub(super) fn reveal_text(&self) -> Option<&str> {
@@ -234,7 +237,7 @@ impl Field {
         let texts = [
             (self.hint.is_some(), "hint"),
             (self.error.is_some(), "error"),
-            (self.policy_url().is_some(), "strength"),
+            (self.policy().is_some(), "strength"),
         ];
         let shown = texts.into_iter().filter(|(is_shown, _)| *is_shown);
         let ids: Vec<_> = shown.map(|(_, part)| format!("{}-{part}", self.id)).collect();

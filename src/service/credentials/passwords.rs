@@ -21,9 +21,7 @@ use crate::{
     },
     security::{
         generated_password::FormOfPassword,
-        hashing::{
-            HashingEngine, HashingError, StoredHash, VerificationOutcome, VerificationRequest,
-        },
+        hashing::{HashingEngine, StoredHash, VerificationOutcome, VerificationRequest},
         keyring_handle::KeyringHandle,
     },
     service::{
@@ -243,17 +241,26 @@ impl Passwords {
         self.checker.policy.as_ref()
     }
 
-    /// Every reason why the user with that login name may not have this password.
+    /// Every reason why a user may not have this password. The user is the one with that id if the
+    /// caller may read them, otherwise the caller, so that callers learn no login names of others.
     ///
     /// # Errors
-    /// When the check does not finish in time.
+    /// When the database does not answer, or the check does not finish in time.
     pub(crate) async fn problems(
         &self,
-        caller: FairnessKey,
-        login_name: &str,
+        principal: &Principal,
+        user_id: Option<UserId>,
         value: &CredentialValue,
-    ) -> Result<Vec<Reason>, HashingError> {
-        self.checker.problems(caller, login_name, value).await
+    ) -> Result<Vec<Reason>, SaveCredentialError> {
+        let is_other = |id: &UserId| *id != principal.user_id();
+        let is_readable = |id: &UserId| principal.may_read(&UserReference::Id(*id));
+        let found = match user_id.filter(is_other).filter(is_readable) {
+            Some(user_id) => self.directory.find_by_id(user_id).await?,
+            None => None,
+        };
+        let user = found.as_ref().unwrap_or(&principal.user);
+        let caller = FairnessKey::User(principal.user_id());
+        Ok(self.checker.problems(caller, &user.login_name, value).await?)
     }
 
     async fn save(

@@ -11,11 +11,8 @@ use wire_formats::XmlNames;
 
 use crate::{
     domain::{
-        InvalidField, Reason,
-        client_info::FairnessKey,
-        credential::CredentialValue,
-        new_login_name::NewLoginName,
-        user::{User, UserId},
+        InvalidField, Reason, credential::CredentialValue, new_login_name::NewLoginName,
+        user::UserId,
     },
     http::{
         error::{ApiError, ErrorKind, MissingRight},
@@ -32,6 +29,9 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct PasswordValidRequest {
+    /// The id of the user who would have the password; 0, omitted, unknown or not readable: the
+    /// caller.
+    associate_id: Option<i32>,
     #[schema(required = true, nullable = false, value_type = String)]
     password: Option<SecretString>,
 }
@@ -159,7 +159,7 @@ impl UserValidationResult {
     }
 }
 
-/// Checks a password against the caller's login name, because the request names no user.
+/// Checks a password for the user of the request, or for the caller.
 async fn password_problems(
     context: RequestContext,
     request: &PasswordValidRequest,
@@ -170,9 +170,9 @@ async fn password_problems(
         Ok(password) => password,
         Err(problem) => return Ok(vec![problem.reason]),
     };
+    let user_id = request.associate_id.and_then(|id| UserId::try_from(id).ok());
     let problems = context.read(|passwords: Arc<Passwords>, caller| async move {
-        let User { user_id, login_name, .. } = &caller.principal.user;
-        passwords.problems(FairnessKey::User(*user_id), login_name, &password).await
+        passwords.problems(&caller.principal, user_id, &password).await
     });
     problems.await
 }

@@ -187,7 +187,7 @@ fn form(frame: &PageFrame, context: &RequestContext) -> Form {
         .with_field(
             password(NEW, "page-new-password", "new-password")
                 .with_hint(password_rules(frame, context.capability()))
-                .checked_by_policy(frame),
+                .checked_by_policy(frame, context.principal().user_id()),
         )
         .with_field(password(REPEATED, "page-repeated-password", "new-password"))
         .with_submit(frame.text("page-nav-password"))

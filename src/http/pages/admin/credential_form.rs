@@ -165,7 +165,11 @@ impl CredentialForm {
             return field.with_value(&self.identifier).required();
         }
         let field = Field::password(SECRET, label, "new-password", frame).required();
-        if page.credential_type.is_password() { field.checked_by_policy(frame) } else { field }
+        if page.credential_type.is_password() {
+            field.checked_by_policy(frame, page.user().user_id)
+        } else {
+            field
+        }
     }
 }
 
