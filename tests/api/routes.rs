@@ -2,9 +2,10 @@
 
 use credential_keeper::{Access, RouteDescription, describe_routes};
 use reqwest::Method;
+use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, TestApp};
+use crate::support::{Answer, Credentials, PLAIN, TestApp};
 
 #[sqlx::test]
 async fn every_route_that_is_not_public_requires_authentication(pool: PgPool) {
@@ -21,6 +22,26 @@ async fn every_route_that_is_not_public_requires_authentication(pool: PgPool) {
             answer.assert_refused(401, "ArgumentException", "xsrf_missing");
         }
     }
+}
+
+#[sqlx::test]
+async fn a_percent_encoded_letter_of_a_path_is_the_letter(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "another password"}});
+    for path in [
+        "/api/v1/Agents/User/%53aveCredential",
+        "/api/v1/Agents/User/SaveCredentia%4c",
+        "/api/v1/Agents/User/%73aveCredential",
+        "/%41%50%49/v1/%41gents/%55ser/Save%43redential/",
+    ] {
+        app.post(path, &app.administrator(), &body).await.assert_saved();
+    }
+    for path in ["/api/v1/Agents/User%2FSaveCredential", "/api/v1/Agents/User/%2553aveCredential"] {
+        let answer = app.post(path, &app.administrator(), &body).await;
+        answer.assert_refused(404, "SoNotFoundException", "unknown_route");
+    }
+    let user = app.get("/api/v1/User/%50%41ul", &app.administrator()).await;
+    assert_eq!(user.json()["Name"], "paul", "{user:?}");
 }
 
 #[sqlx::test]
