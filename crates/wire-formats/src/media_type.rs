@@ -166,12 +166,8 @@ struct Range<'header> {
 
 impl<'header> Range<'header> {
     fn parse(element: &'header str) -> Self {
-        let weight = element.split(';').skip(1).find_map(|parameter| {
-            let (name, value) = parameter.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("q").then_some(value.trim())
-        });
-        let essence = element.split(';').next().unwrap_or_default().trim();
-        Self { essence, quality: weight.map_or(1000, quality) }
+        let (essence, quality) = split_weight(element);
+        Self { essence, quality }
     }
 
     /// 0 for `*/*`, 1 for a range such as `text/*`, 2 for a media type.
@@ -190,6 +186,20 @@ impl<'header> Range<'header> {
             _ => self.essence.eq_ignore_ascii_case(essence),
         }
     }
+}
+
+/// The value of a list element such as `text/xml;q=0.5`, and its weight in thousandths (RFC 9110,
+/// section 12.4.2). An element without a weight has 1000, and one with an invalid weight has 0.
+/// Parameters other than `q` are ignored.
+#[must_use]
+pub fn split_weight(element: &str) -> (&str, u16) {
+    let mut parts = element.split(';').map(str::trim);
+    let value = parts.next().unwrap_or_default();
+    let weight = parts.find_map(|parameter| {
+        let (name, weight) = parameter.split_once('=')?;
+        name.trim_end().eq_ignore_ascii_case("q").then_some(weight.trim_start())
+    });
+    (value, weight.map_or(1000, quality))
 }
 
 /// A weight in thousandths; an invalid one is 0.
@@ -243,6 +253,26 @@ mod tests {
                 response.essence, expected,
                 "Accept: {accept}, Content-Type: {content_type}"
             );
+        }
+    }
+
+    #[test]
+    fn a_weight_is_found_among_other_parameters() {
+        for (element, expected) in [
+            ("", ("", 1000)),
+            ("de", ("de", 1000)),
+            ("de;q=0.5", ("de", 500)),
+            (" de ; Q = 0.25 ", ("de", 250)),
+            ("de;level=1;q=0.5;version=2", ("de", 500)),
+            ("de;version=2", ("de", 1000)),
+            ("de;q=0.5;q=0.7", ("de", 500)),
+            ("de;q=2", ("de", 1000)),
+            ("de;q=-1", ("de", 0)),
+            ("de;q=", ("de", 0)),
+            ("de;q=nan", ("de", 0)),
+            ("de;q", ("de", 1000)),
+        ] {
+            assert_eq!(split_weight(element), expected, "{element:?}");
         }
     }
 

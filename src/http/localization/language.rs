@@ -3,7 +3,10 @@
 //! `SO-Language` overrides `Accept-Language`. Its value `*` or `x` disables translation, and then
 //! every text is its raw `[SR_…]` key. Unknown values are ignored.
 
+use std::cmp::Reverse;
+
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderName};
+use wire_formats::media_type::split_weight;
 
 use super::texts::{self, ENGLISH};
 use crate::{
@@ -114,17 +117,10 @@ impl Language {
 
 /// The best supported language of a list. A `*`, which some HTTP libraries always send, is ignored.
 fn find_best<'list>(list: impl Iterator<Item = &'list str>) -> Option<&'static str> {
-    let mut ranges: Vec<_> = list.map(weighted).collect();
+    let mut ranges: Vec<_> = list.map(split_weight).collect();
     // A stable sort: among equal weights, the first one wins.
-    ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    ranges.into_iter().filter(|(weight, _)| *weight > 0.0).find_map(|(_, tag)| find(tag))
-}
-
-/// Parses one element of a list of languages: weight and tag.
-fn weighted(entry: &str) -> (f32, &str) {
-    let (tag, weight) = entry.split_once(';').unwrap_or((entry, ""));
-    let weight = weight.trim().strip_prefix("q=").map_or(Some(1.0), |text| text.parse().ok());
-    (weight.unwrap_or(0.0), tag.trim())
+    ranges.sort_by_key(|(_, weight)| Reverse(*weight));
+    ranges.into_iter().filter(|(_, weight)| *weight > 0).find_map(|(tag, _)| find(tag))
 }
 
 /// The supported language for a tag, regardless of its region; `nb` also for `no` and `nn`.
