@@ -121,6 +121,7 @@ field-last-administrator = er den sidste aktive administrator; gør først en an
 field-not-external-user = er ikke en ekstern bruger; brug et kald for alle brugere, for eksempel SaveUser
 field-unknown-external-user-part = skal være All eller en eller flere af UserName, Password, Role og Active, adskilt af kommaer
 field-taken = tilhører en anden bruger
+field-outdated = hører til en tidligere tilstand af brugeren; læs brugeren igen, og prøv derefter igen
 field-not-added = findes ikke, og denne linje tilføjer ingen bruger; ret linjen, der tilføjer brugeren, og importer begge igen
 field-contradiction = er i modstrid med et andet felt
 field-other-user = skal være 0, udelades eller være id'et på den bruger, som anmodningen angiver

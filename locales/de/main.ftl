@@ -121,6 +121,7 @@ field-last-administrator = ist der letzte aktive Administrator; machen Sie zuers
 field-not-external-user = ist kein externer Benutzer; verwenden Sie einen Aufruf für alle Benutzer, zum Beispiel SaveUser
 field-unknown-external-user-part = muss All sein oder eines oder mehrere von UserName, Password, Role und Active, durch Kommas getrennt
 field-taken = gehört einem anderen Benutzer
+field-outdated = gehört zu einem früheren Stand des Benutzers; lesen Sie ihn erneut und wiederholen Sie dann den Vorgang
 field-not-added = gibt es nicht, und diese Zeile fügt keinen Benutzer hinzu; korrigieren Sie die Zeile, die den Benutzer hinzufügt, und importieren Sie beide erneut
 field-contradiction = widerspricht einem anderen Feld
 field-other-user = muss 0 sein, fehlen oder die ID des Benutzers sein, den die Anfrage nennt

@@ -124,6 +124,7 @@ field-last-administrator = is the last active administrator; make another user a
 field-not-external-user = is not an external user; use a call for all users, such as SaveUser
 field-unknown-external-user-part = must be All, or one or more of UserName, Password, Role and Active, separated by commas
 field-taken = belongs to another user
+field-outdated = belongs to an earlier state of the user; read the user again, then retry
 field-not-added = does not exist, and this line does not add a user; correct the line that adds the user, and import both again
 field-contradiction = contradicts another member
 field-other-user = must be 0, omitted, or the id of the user that the request names

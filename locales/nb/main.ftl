@@ -121,6 +121,7 @@ field-last-administrator = er den siste aktive administratoren; gjør først en 
 field-not-external-user = er ikke en ekstern bruker; bruk et kall for alle brukere, for eksempel SaveUser
 field-unknown-external-user-part = må være All eller én eller flere av UserName, Password, Role og Active, atskilt med komma
 field-taken = tilhører en annen bruker
+field-outdated = hører til en tidligere tilstand av brukeren; les brukeren på nytt, og prøv igjen
 field-not-added = finnes ikke, og denne linjen legger ikke til en bruker; rett linjen som legger til brukeren, og importer begge på nytt
 field-contradiction = er i strid med et annet felt
 field-other-user = må være 0, utelatt eller ID-en til brukeren som forespørselen angir

@@ -121,6 +121,7 @@ field-last-administrator = is de laatste actieve beheerder; maak eerst een ander
 field-not-external-user = is geen externe gebruiker; gebruik een aanroep voor alle gebruikers, zoals SaveUser
 field-unknown-external-user-part = moet All zijn, of een of meer van UserName, Password, Role en Active, gescheiden door komma's
 field-taken = is van een andere gebruiker
+field-outdated = hoort bij een eerdere toestand van de gebruiker; lees de gebruiker opnieuw en probeer het dan nogmaals
 field-not-added = bestaat niet, en deze regel voegt geen gebruiker toe; corrigeer de regel die de gebruiker toevoegt, en importeer beide opnieuw
 field-contradiction = is in strijd met een ander veld
 field-other-user = moet 0 zijn, ontbreken of de id zijn van de gebruiker die het verzoek noemt

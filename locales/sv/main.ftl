@@ -121,6 +121,7 @@ field-last-administrator = är den sista aktiva administratören; gör först en
 field-not-external-user = är inte en extern användare; använd ett anrop för alla användare, till exempel SaveUser
 field-unknown-external-user-part = måste vara All eller en eller flera av UserName, Password, Role och Active, åtskilda med kommatecken
 field-taken = tillhör en annan användare
+field-outdated = hör till ett tidigare tillstånd för användaren; läs användaren på nytt och försök igen
 field-not-added = finns inte, och den här raden lägger inte till någon användare; rätta raden som lägger till användaren och importera båda igen
 field-contradiction = motsäger ett annat fält
 field-other-user = måste vara 0, utelämnas eller vara id för den användare som begäran anger

@@ -126,6 +126,8 @@ reasons! {
     LineTooLong => "field-line-too-long", "is longer than 64 KiB";
     EndsBeforeItBegins => "field-ends-before-it-begins", "ends before it begins";
     Taken => "field-taken", "belongs to another user";
+    Outdated => "field-outdated",
+        "belongs to an earlier state of the user; read the user again, then retry";
     NotAdded => "field-not-added",
         "does not exist, and this line does not add a user; correct the line that adds the user, and import both again";
     Contradiction => "field-contradiction", "contradicts another member";

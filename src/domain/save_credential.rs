@@ -68,6 +68,14 @@ impl NewCredential {
         }
     }
 
+    /// The identifier, if this is one.
+    pub(crate) fn identifier(&self) -> Option<&SecretString> {
+        match &self.secret {
+            NewSecret::Value(value) if self.credential_type.is_identifier() => Some(value.secret()),
+            NewSecret::Value(_) | NewSecret::Hash(_) => None,
+        }
+    }
+
     /// True when both have the same type, so that one replaces the other.
     pub(super) fn has_type_of(&self, other: &Self) -> bool {
         self.credential_type == other.credential_type

@@ -127,6 +127,20 @@ async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn validation_has_every_reason_of_the_refused_save(pool: PgPool) {
+    let app = app_with_policy(pool).await;
+    let user = json!({"Name": "paul9", "Credentials": [{"Value": "paul9paul9"}]});
+    let refused = call(&app, "SaveUser", &app.administrator(), &user).await;
+    refused.assert_refused(400, "ArgumentException", "password_refused");
+    let message = "Credentials[0].Value: must have at least 15 characters, \
+                   consists mostly of your user name or the service's name";
+    assert_eq!(refused.json()["Message"], message);
+    let body = json!({"User": user});
+    let problems = call(&app, "ValidateUser", &app.administrator(), &body).await.json();
+    assert_eq!(problems, json!({"Credentials[0].Value": message}));
+}
+
+#[sqlx::test]
 async fn long_passwords_of_any_characters_are_accepted_without_truncation(pool: PgPool) {
     let app = app_with_policy(pool).await;
     let long = "correct horse battery staple ".repeat(35);
@@ -174,6 +188,47 @@ async fn reasons_for_a_refused_password_are_in_the_language_of_the_caller(pool: 
     let message = answer.json()["Message"].as_str().unwrap().to_owned();
     assert_eq!(message, "Credential.Value: muss mindestens 15 Zeichen lang sein");
     assert!(!answer.body.contains("zu kurz"));
+}
+
+#[sqlx::test]
+async fn a_password_is_checked_for_the_user_of_the_request_if_the_caller_may_read_them(
+    pool: PgPool,
+) {
+    let mut app = TestApp::spawn(pool).await;
+    // A login name that is a good password of everybody else.
+    app.add_user((500, GOOD), &[]);
+    app.add_user((501, "helen"), &["--role", "help-desk"]);
+    app.reconfigure(&[NIST]).await;
+    let helper = Credentials::basic("helen", &password_of("helen"));
+    let named = Credentials::basic(GOOD, &password_of(GOOD));
+    for (caller, id, is_valid) in [
+        (app.administrator(), json!(500), false),
+        (app.administrator(), json!("500"), false),
+        (app.administrator(), json!(PLAIN.0), true),
+        (app.administrator(), json!(0), true),
+        (app.administrator(), json!(-1), true),
+        (app.administrator(), json!(999), true),
+        (app.administrator(), Value::Null, true),
+        (helper, json!(500), false),
+        // A plain user learns nothing about the names of others.
+        (app.plain(), json!(500), true),
+        (app.plain(), json!(999), true),
+        (named.clone(), json!(500), false),
+        (named.clone(), json!(PLAIN.0), false),
+        (named, Value::Null, false),
+    ] {
+        let body = json!({"AssociateId": id, "Type": "InternalAssociate", "Password": GOOD});
+        let answer = call(&app, "IsPasswordValid", &caller, &body).await;
+        answer.assert_status(200);
+        assert_eq!(answer.json(), json!(is_valid), "{id}");
+        let with_reason = call(&app, "IsPasswordValidWithReason", &caller, &body).await.json();
+        assert_eq!(with_reason["Result"], is_valid, "{id}");
+        let reason = with_reason["Reason"].as_str().unwrap();
+        assert_eq!(reason.contains("consists mostly of"), !is_valid, "{id}: {reason}");
+    }
+    let body = json!({"AssociateId": 500, "Password": GOOD});
+    let refused = call(&app, "SetPassword", &app.administrator(), &body).await;
+    refused.assert_refused(400, "ArgumentException", "password_refused");
 }
 
 #[sqlx::test]

@@ -11,9 +11,10 @@ use crate::{
         change_cause::ChangeCause,
         change_context::ChangeContext,
         credential_type::CredentialType,
+        new_user::NewUser,
         principal::Actor,
         save_credential::{NewCredential, NewSecret},
-        user::UserType,
+        user::{UserId, UserType},
         validity::Validity,
     },
     security::hashing::{AcceptedHash, HashingEngine, StoredHash},
@@ -32,6 +33,23 @@ pub(in crate::service) struct HashedCredential {
     pub(in crate::service) validity: Validity,
     /// Why the owner must change it; `None`: they need not.
     pub(in crate::service) change_required: Option<ChangeCause>,
+}
+
+/// The user who gets credentials, as they are after the save.
+#[derive(Clone, Copy)]
+pub(in crate::service) struct CredentialOwner<'owner> {
+    /// `None`: a new user.
+    pub(in crate::service) user_id: Option<UserId>,
+    pub(in crate::service) user_type: UserType,
+    pub(in crate::service) login_name: &'owner str,
+}
+
+impl<'owner> CredentialOwner<'owner> {
+    /// A user who is being added.
+    pub(in crate::service) fn of_new(user: &'owner NewUser) -> Self {
+        let login_name = user.login_name.as_str();
+        Self { user_id: None, user_type: user.user_type, login_name }
+    }
 }
 
 /// Hashes new credentials.
@@ -59,6 +77,7 @@ impl CredentialHasher {
         let caller = context.actor.fairness_key();
         // Boxed, as the rare branch below, so that a save that waits for its hash is small.
         Box::pin(self.passwords.require(caller, login_name, &credential)).await?;
+        let identifier = credential.identifier().cloned();
         let NewCredential {
             field,
             credential_type,
@@ -77,12 +96,6 @@ impl CredentialHasher {
         let lifetime = credential_type.lifetime();
         let default = lifetime.map(|lifetime| Validity::starting(context.now, lifetime));
         let validity = validity.or(default).unwrap_or_default();
-        let identifier = match secret {
-            NewSecret::Value(value) if credential_type.is_identifier() => {
-                Some(value.secret().clone())
-            }
-            NewSecret::Value(_) | NewSecret::Hash(_) => None,
-        };
         let display_value = display_value.map(|text| text.as_str().to_owned());
         Ok(HashedCredential {
             field,
@@ -100,12 +113,11 @@ impl CredentialHasher {
     pub(in crate::service) fn mark_reset(
         &self,
         context: ChangeContext<'_>,
-        login_name: &str,
-        user_type: UserType,
+        owner: CredentialOwner<'_>,
         credential: &mut NewCredential,
     ) {
         let is_of_other = match context.actor {
-            Actor::Principal(principal) => principal.user.login_name != login_name,
+            Actor::Principal(principal) => owner.user_id != Some(principal.user_id()),
             // A command says so itself: an imported password is the user's own.
             Actor::Command
             | Actor::OldSystem
@@ -115,34 +127,46 @@ impl CredentialHasher {
         };
         let is_reset = self.requires_change_after_reset
             && is_of_other
-            && user_type.may_change_password()
+            && owner.user_type.may_change_password()
             && credential.password().is_some();
         if is_reset && credential.change_required.is_none() {
             credential.change_required = Some(ChangeCause::Administrator);
         }
     }
 
-    /// Checks and hashes all credentials of a user with that type and login name.
+    /// Why a user of that type may not have these credentials, whatever their values are.
+    pub(in crate::service) fn problems_of_types(
+        &self,
+        user_type: UserType,
+        credentials: &[NewCredential],
+    ) -> Vec<InvalidField> {
+        let too_many = (self.single_per_user && credentials.len() > 1)
+            .then(|| InvalidField::new("Credentials", Reason::Contradiction));
+        let is_forbidden = |new: &&NewCredential| !new.credential_type.is_allowed_for(user_type);
+        let forbidden = credentials.iter().filter(is_forbidden).map(|new| {
+            InvalidField::new(format!("{}.Type.Type", new.field), Reason::TypeNotForUser)
+        });
+        too_many.into_iter().chain(forbidden).collect()
+    }
+
+    /// Checks and hashes all credentials of a user.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
     pub(in crate::service) async fn hash_all(
         &self,
         context: ChangeContext<'_>,
-        user_type: UserType,
-        login_name: &str,
+        owner: CredentialOwner<'_>,
         credentials: Vec<NewCredential>,
     ) -> Result<Vec<HashedCredential>, ChangeUserError> {
-        if self.single_per_user && credentials.len() > 1 {
-            return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
-        }
-        if credentials.iter().any(|new| !new.credential_type.is_allowed_for(user_type)) {
-            return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
+        let problems = self.problems_of_types(owner.user_type, &credentials);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem.into());
         }
         let mut hashed = Vec::with_capacity(credentials.len());
         for mut credential in credentials {
-            self.mark_reset(context, login_name, user_type, &mut credential);
-            hashed.push(self.hash(context, login_name, credential).await?);
+            self.mark_reset(context, owner, &mut credential);
+            hashed.push(self.hash(context, owner.login_name, credential).await?);
         }
         Ok(hashed)
     }

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::{
     change_requirements::ChangeRequirements,
-    hasher::CredentialHasher,
+    hasher::{CredentialHasher, CredentialOwner},
     other_value::require_other_value,
     writer::{
         CredentialWriter, PasswordProof, Save, SaveEffect, WritePrecondition, require_name,
@@ -114,7 +114,12 @@ impl Credentials {
             // Boxed so that this rare branch does not enlarge every waiting future.
             Box::pin(self.require_other_value(context, user_id, &credential)).await?;
         }
-        self.hasher.mark_reset(context, &head.login_name, head.user_type, &mut credential);
+        let owner = CredentialOwner {
+            user_id: Some(user_id),
+            user_type: head.user_type,
+            login_name: &head.login_name,
+        };
+        self.hasher.mark_reset(context, owner, &mut credential);
         let hashed = self.hasher.hash(context, &head.login_name, credential).await?;
         let precondition = WritePrecondition::Actor(proof);
         let save = Save {

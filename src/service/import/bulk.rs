@@ -21,7 +21,7 @@ use crate::{
     },
     service::{
         credentials::{
-            hasher::{CredentialHasher, HashedCredential},
+            hasher::{CredentialHasher, CredentialOwner, HashedCredential},
             writer::{CredentialWriter, Save, SaveEffect, WritePrecondition},
         },
         errors::ChangeUserError,
@@ -153,8 +153,8 @@ impl BulkImport {
         members.login_names = vec![login_name];
         let user = new_user(user_id, &mut members)?;
         let credentials = std::mem::take(&mut members.credentials);
-        let login_name = user.login_name.as_str();
-        let hashed = self.hasher.hash_all(context, user.user_type, login_name, credentials).await?;
+        let owner = CredentialOwner::of_new(&user);
+        let hashed = self.hasher.hash_all(context, owner, credentials).await?;
         Ok(Ready { index, user, hashed })
     }
 

@@ -6,7 +6,6 @@ use crate::{
     domain::{
         InvalidField, Reason,
         change_context::ChangeContext,
-        save_credential::NewCredential,
         save_user::SaveUser,
         untrusted_credential::{MAXIMUM_PER_USER, SaveUntrusted},
         user::{LoginName, User, UserId, UserReference, UserType},
@@ -106,9 +105,9 @@ impl UserImport {
         };
         let user_type = members.user_type.or(found.as_ref().map(|found| found.user_type));
         let user_type = user_type.unwrap_or(UserType::Internal);
-        let is_allowed = |new: &NewCredential| new.credential_type.is_allowed_for(user_type);
-        if !user.members.credentials.iter().all(is_allowed) {
-            return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
+        let problems = self.hasher.problems_of_types(user_type, &user.members.credentials);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem.into());
         }
         let untrusted = &user.members.untrusted_credentials;
         self.require_room(found.as_ref(), untrusted).await?;
@@ -116,7 +115,10 @@ impl UserImport {
             self.hasher.check(context, user.login_name.as_str(), credential).await?;
         }
         let problems = self.users.problems(context, &members).await?;
-        match problems.into_iter().next() {
+        // Another line may add an administrator before this one.
+        let mut problems =
+            problems.into_iter().filter(|problem| problem.reason != Reason::LastAdministrator);
+        match problems.next() {
             Some(problem) => Err(problem.into()),
             None if found.is_some() => Ok((Imported::Changed, members.user_id)),
             None if user.must_exist => Ok((Imported::Changed, user.user_id)),

@@ -10,4 +10,5 @@ pub(crate) mod names;
 pub(crate) mod overview;
 pub(crate) mod resolving;
 pub(crate) mod saving;
+mod validation;
 pub(crate) mod writer;

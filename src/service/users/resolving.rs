@@ -14,6 +14,7 @@ use crate::{
         vendor_ids::VendorIds,
     },
     service::{
+        credentials::hasher::CredentialOwner,
         errors::{ChangeUserError, SaveCredentialError},
         identifier_owner::{find_candidate, row_of},
     },
@@ -58,7 +59,8 @@ impl Users {
         let ResolveUser { user_type, display_name, key, credential } = command;
         let login_name = key.login_name().as_str().to_owned();
         let credentials = vec![credential];
-        let hashed = self.hasher.hash_all(context, user_type, &login_name, credentials).await?;
+        let owner = CredentialOwner { user_id: None, user_type, login_name: &login_name };
+        let hashed = self.hasher.hash_all(context, owner, credentials).await?;
         let mut taken = None;
         for _ in 0..ATTEMPTS {
             let login_name = key.login_name().clone();

@@ -26,17 +26,22 @@ use crate::{
         new_user::NewUser,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{User, UserId, UserReference, UserType},
+        user::{User, UserId, UserReference},
     },
     security::user_signature::user_signature,
     service::{
         audit::audit_reader::AuditReader,
-        credentials::{hasher::CredentialHasher, password_checker::PasswordChecker},
-        errors::{AddUserError, ChangeUserError, SaveCredentialError},
+        credentials::{
+            hasher::{CredentialHasher, CredentialOwner},
+            password_checker::PasswordChecker,
+        },
+        errors::{AddUserError, ChangeUserError},
         untrusted_credentials::untrusted::UntrustedCredentials,
         user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_found_user},
     },
-    storage::{self, Database, audit_events, credentials, nick_names, user_writes, users},
+    storage::{
+        self, Database, StorageError, audit_events, credentials, nick_names, user_writes, users,
+    },
 };
 
 /// Adds, changes and deletes users.
@@ -126,79 +131,6 @@ impl Users {
         self.directory.find(reference).await?.ok_or(ChangeUserError::UnknownUser)
     }
 
-    /// Validates a command whose members are valid on their own; returns every reason why it would
-    /// fail.
-    ///
-    /// # Errors
-    /// See [`ChangeUserError`].
-    pub(crate) async fn problems(
-        &self,
-        context: ChangeContext<'_>,
-        command: &SaveUser,
-    ) -> Result<Vec<InvalidField>, ChangeUserError> {
-        if !context.actor.may_administer_users() {
-            return Err(ChangeUserError::Forbidden);
-        }
-        let current = match command.user_id {
-            None => None,
-            Some(user_id) => {
-                let found = self.directory.find_by_id(user_id).await?;
-                Some(found.ok_or(ChangeUserError::UnknownUser)?)
-            }
-        };
-        let current_name = current.as_ref().map(|user| user.login_name.as_str());
-        let new_name = command.new_login_name(current_name);
-        let mut problems = self.problems_of_name(command, &new_name).await?;
-        let current_nick_name = current.as_ref().map_or("", |user| user.nick_name.as_str());
-        if let Some(nick_name) = command.new_nick_name(current_nick_name)
-            && self.directory.is_nick_name_taken(nick_name, command.user_id).await?
-        {
-            problems.push(InvalidField::new("NickName", Reason::Taken));
-        }
-        let new_name = new_name.ok().flatten();
-        let login_name =
-            new_name.as_ref().map(NewLoginName::as_str).or(current_name).unwrap_or_default();
-        problems.extend(self.problems_of_passwords(context, command, login_name).await?);
-        let user_type = command.user_type.or(current.as_ref().map(|user| user.user_type));
-        let user_type = user_type.unwrap_or(UserType::Internal);
-        if command.credentials.iter().any(|new| !new.credential_type.is_allowed_for(user_type)) {
-            problems.push(InvalidField::new("Credentials", Reason::TypeNotForUser));
-        }
-        Ok(problems)
-    }
-
-    async fn problems_of_name(
-        &self,
-        command: &SaveUser,
-        new_name: &Result<Option<NewLoginName>, InvalidField>,
-    ) -> Result<Vec<InvalidField>, ChangeUserError> {
-        let name = match new_name {
-            Err(problem) => return Ok(vec![problem.clone()]),
-            Ok(None) => return Ok(Vec::new()),
-            Ok(Some(name)) => std::slice::from_ref(name),
-        };
-        if self.directory.taken_names(name, command.user_id).await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(vec![InvalidField::new("UserName", Reason::Taken)])
-    }
-
-    async fn problems_of_passwords(
-        &self,
-        context: ChangeContext<'_>,
-        command: &SaveUser,
-        login_name: &str,
-    ) -> Result<Vec<InvalidField>, SaveCredentialError> {
-        let mut problems = Vec::new();
-        for value in command.credentials.iter().filter_map(NewCredential::password) {
-            let reasons =
-                self.passwords.problems(context.actor.fairness_key(), login_name, value).await?;
-            let refused = |reason| InvalidField::new("Credentials", reason);
-            problems.extend(reasons.into_iter().map(refused));
-        }
-        Ok(problems)
-    }
-
     /// Adds a user.
     ///
     /// # Errors
@@ -215,8 +147,8 @@ impl Users {
         }
         let credentials = std::mem::take(&mut command.credentials);
         let untrusted = std::mem::take(&mut command.untrusted_credentials);
-        let login_name = user.login_name.as_str();
-        let hashed = self.hasher.hash_all(context, user.user_type, login_name, credentials).await?;
+        let owner = CredentialOwner::of_new(&user);
+        let hashed = self.hasher.hash_all(context, owner, credentials).await?;
         Ok(self.writer.insert(context, &user, &hashed, &untrusted).await?)
     }
 
@@ -242,7 +174,8 @@ impl Users {
         let credentials = std::mem::take(&mut command.credentials);
         let new_name = command.new_login_name(Some(&user.login_name))?;
         let login_name = new_name.as_ref().map_or(user.login_name.as_str(), NewLoginName::as_str);
-        let hashed = self.hasher.hash_all(context, user_type, login_name, credentials).await?;
+        let owner = CredentialOwner { user_id: Some(user_id), user_type, login_name };
+        let hashed = self.hasher.hash_all(context, owner, credentials).await?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut locked = lock_found_user(&mut transaction, context, reference, user_id).await?;
@@ -271,7 +204,7 @@ impl Users {
             return Err(ChangeUserError::NotExternal);
         }
         require_unmodified(connection, user_id, command.unmodified_since).await?;
-        if command.signature.as_ref().is_some_and(|sent| *sent != user_signature(&before)) {
+        if is_outdated(command, &before) {
             return Err(ChangeUserError::Outdated);
         }
         let name = command.new_login_name(Some(&before.login_name))?;
@@ -283,8 +216,8 @@ impl Users {
             nick_names::set(connection, user_id, nick_name).await?;
         }
         let after = changed_user(&before, command);
-        if before.user_type != after.user_type {
-            self.require_types_for(connection, &after).await?;
+        if let Some(problem) = self.problem_of_type(connection, &before, &after).await? {
+            return Err(problem.into());
         }
         let changes = changes(&before, &after, name.is_some() || nick_name.is_some());
         let has_sensitive_event = changes.iter().any(|change| change.kind.is_sensitive());
@@ -298,19 +231,25 @@ impl Users {
         Ok(user_writes::update(connection, &after).await?)
     }
 
-    /// Fails unless the new user type allows all credentials of the user.
-    async fn require_types_for(
+    /// The problem of a new user type that does not allow all stored credentials of the user.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn problem_of_type(
         &self,
         connection: &mut PgConnection,
-        user: &User,
-    ) -> Result<(), ChangeUserError> {
-        let stored = credentials::list_by_user(connection, user.user_id).await?;
+        before: &User,
+        after: &User,
+    ) -> Result<Option<InvalidField>, StorageError> {
+        if before.user_type == after.user_type {
+            return Ok(None);
+        }
+        let stored = credentials::list_by_user(connection, after.user_id).await?;
         let mut types =
             stored.iter().filter_map(|summary| self.types.find(&summary.credential_type));
-        if types.all(|credential_type| credential_type.is_allowed_for(user.user_type)) {
-            return Ok(());
-        }
-        Err(InvalidField::new("Type", Reason::Contradiction).into())
+        let allows_all =
+            types.all(|credential_type| credential_type.is_allowed_for(after.user_type));
+        Ok((!allows_all).then(|| InvalidField::new("Type", Reason::Contradiction)))
     }
 
     /// Deletes a user: revokes everything issued to them and frees their login name. The id and the
@@ -340,6 +279,11 @@ impl Users {
         user_writes::tombstone(&mut transaction, user_id, context.now).await?;
         Ok(storage::commit(transaction).await?)
     }
+}
+
+/// True when a command was made from an earlier state of the user.
+pub(super) fn is_outdated(command: &SaveUser, user: &User) -> bool {
+    command.signature.as_ref().is_some_and(|sent| *sent != user_signature(user))
 }
 
 /// Fails if the user, whose row this transaction has locked, was changed after a time. The time of

@@ -55,6 +55,18 @@ async fn ones_own_password_and_those_of_users_who_cannot_change_them_stay(pool: 
 }
 
 #[sqlx::test]
+async fn a_rename_in_the_same_request_does_not_change_whose_password_it_is(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[REQUIRED], "").await;
+    let other = json!({"AssociateId": 278, "Name": "pavel", "Credentials": [{"Value": "reset"}]});
+    call(&app, "SaveUser", &other).await;
+    let reset = Credentials::basic("pavel", "reset");
+    assert_change_required(&app.get(PRINCIPAL, &reset).await);
+    let own = json!({"AssociateId": 1, "Name": "hannah", "Credentials": [{"Value": "own"}]});
+    call(&app, "SaveUser", &own).await;
+    app.get(PRINCIPAL, &Credentials::basic("hannah", "own")).await.assert_status(200);
+}
+
+#[sqlx::test]
 async fn by_default_a_reset_password_is_kept(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     call(&app, "SetPassword", &json!({"AssociateId": 278, "Password": "reset"})).await;

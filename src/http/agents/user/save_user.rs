@@ -21,6 +21,7 @@ use crate::{
     },
     http::{
         error::{ApiError, ErrorKind, MissingRight},
+        localization::Language,
         negotiation::{self, Body, Negotiated},
         operation::Operation,
         request_context::RequestContext,
@@ -206,11 +207,20 @@ pub(in crate::http) async fn write_problems(
             found.await?
         }
     };
-    let texts: BTreeMap<String, String> = problems
-        .iter()
-        .map(|problem| (problem.field.clone(), language.invalid_field(problem)))
-        .collect();
+    let texts = texts_by_field(&problems, &language);
     Ok(negotiation::write(HttpResponse::Ok(), head.headers(), &texts))
+}
+
+/// The message of each invalid member, with all its reasons.
+fn texts_by_field(problems: &[InvalidField], language: &Language) -> BTreeMap<String, String> {
+    let mut reasons: BTreeMap<&str, Vec<Reason>> = BTreeMap::new();
+    for problem in problems {
+        reasons.entry(problem.field.as_str()).or_default().push(problem.reason);
+    }
+    reasons
+        .into_iter()
+        .map(|(field, reasons)| (field.to_owned(), language.reasons(field, &reasons)))
+        .collect()
 }
 
 impl SaveUserRequest {

@@ -18,6 +18,7 @@ mod save_credential_refusals;
 mod untrusted_credentials;
 mod untrusted_moves;
 mod users;
+mod validation;
 mod validity;
 mod vendor_ids;
 

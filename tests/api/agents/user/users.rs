@@ -357,11 +357,14 @@ async fn a_user_type_that_excludes_a_credential_is_refused(pool: PgPool) {
     app.save(&app.administrator(), 278, "Pin", "1234").await.assert_saved();
     let body = json!({"AssociateId": 278, "Type": "SystemAssociate"});
     call(&app, "SaveUser", &body).await.assert_field_refused("Type");
+    let problems = call(&app, "ValidateUser", &json!({"User": body})).await.json();
+    assert_eq!(problems, json!({"Type": "Type: contradicts another member"}));
     let pin = json!([{"Type": {"Type": "Pin"}, "Value": "1234"}]);
     let body = json!({"Name": "new", "Type": "SystemAssociate", "Credentials": pin});
-    call(&app, "SaveUser", &body).await.assert_field_refused("Credentials");
+    let field = "Credentials[0].Type.Type";
+    call(&app, "SaveUser", &body).await.assert_field_refused(field);
     let problems = call(&app, "ValidateUser", &json!({"User": body})).await.json();
-    assert_eq!(problems.as_object().unwrap().keys().collect::<Vec<_>>(), ["Credentials"]);
+    assert_eq!(problems.as_object().unwrap().keys().collect::<Vec<_>>(), [field]);
 }
 
 #[sqlx::test]
@@ -374,6 +377,8 @@ async fn single_per_user_refuses_two_credentials(pool: PgPool) {
     ]);
     let body = json!({"AssociateId": 278, "Credentials": credentials});
     call(&app, "SaveUser", &body).await.assert_field_refused("Credentials");
+    let problems = call(&app, "ValidateUser", &json!({"User": body})).await.json();
+    assert_eq!(problems, json!({"Credentials": "Credentials: contradicts another member"}));
 }
 
 #[sqlx::test]
