@@ -99,7 +99,7 @@ pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result
 }
 
 /// Changes the login name of a user whose row the caller's transaction has locked; the old name becomes
-/// free.
+/// free. Credentials that display the old name display the new one.
 ///
 /// # Errors
 /// When another user has the name. Nothing is written.
@@ -120,14 +120,35 @@ pub(crate) async fn rename(
         name.canonical(),
         name.as_str(),
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .map_err(StorageError::from)?;
+    replace_display_values(connection, user_id, &names.login_name, name.as_str()).await?;
     Ok(())
 }
 
-/// The keys of a user's entries in the directories of names. The nickname is empty if there is none.
-struct CanonicalNames {
+/// Replaces the display value of a user's credentials that have the former one.
+async fn replace_display_values(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    former: &str,
+    new: &str,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE credentials SET display_value = $3 WHERE user_id = $1 AND display_value = $2",
+        user_id.as_i32(),
+        former,
+        new,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The login name of a user, and the keys of the user's entries in the directories of names. The
+/// nickname is empty if there is none.
+struct UserNames {
+    login_name: String,
     canonical_name: String,
     canonical_nick_name: String,
 }
@@ -135,10 +156,10 @@ struct CanonicalNames {
 async fn find_names(
     connection: &mut PgConnection,
     user_id: UserId,
-) -> Result<CanonicalNames, StorageError> {
+) -> Result<UserNames, StorageError> {
     let names = sqlx::query_as!(
-        CanonicalNames,
-        "SELECT canonical_name, canonical_nick_name FROM users WHERE user_id = $1",
+        UserNames,
+        "SELECT login_name, canonical_name, canonical_nick_name FROM users WHERE user_id = $1",
         user_id.as_i32(),
     )
     .fetch_one(connection)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{USERS, get, page, put, send};
-use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TestApp};
 
 #[sqlx::test]
 async fn a_user_is_found_by_id_and_by_login_name(pool: PgPool) {
@@ -115,6 +115,32 @@ async fn a_user_that_was_read_is_changed_and_omitted_members_stay(pool: PgPool) 
         event_kinds(&app, 278).await,
         ["user_added", "credential_saved", "user_changed", "user_changed", "user_retired"]
     );
+}
+
+#[sqlx::test]
+async fn a_default_display_value_follows_the_login_name(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let sid =
+        json!({"Type": {"Type": "ActiveDirectory"}, "Value": "S-1", "DisplayValue": "DOM\\paul"});
+    let body = json!({"UserId": PLAIN.0, "Credential": sid});
+    app.post(SAVE, &app.administrator(), &body).await.assert_saved();
+    // By type: the SID, whose display value was chosen, and the password.
+    let shown = |user: &Value| {
+        let credentials = user["Credentials"].as_array().unwrap().iter();
+        credentials.map(|one| one["DisplayValue"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&get(&app, "278").await.json()), ["DOM\\paul", "paul"]);
+    // Another name, and another spelling of it.
+    for name in ["pavel", "Pavel"] {
+        let renamed = put(&app, "278", &json!({"Name": name})).await;
+        renamed.assert_status(200);
+        assert_eq!(shown(&renamed.json()), ["DOM\\paul", name]);
+        assert_eq!(shown(&get(&app, "278").await.json()), ["DOM\\paul", name]);
+    }
+    app.get(PRINCIPAL, &Credentials::basic("pavel", "paul-password")).await.assert_status(200);
+    // Another user's credentials stay.
+    let other = get(&app, "anna").await.json();
+    assert_eq!(shown(&other), ["anna"]);
 }
 
 #[sqlx::test]
