@@ -166,8 +166,9 @@ def main():
         check_advisories(work)
         key = work / "key"
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
-        folders = [work / "sources", work / "elsewhere" / "credential-keeper-0.1.0"]
-        targets = [folders[0] / "target", work / "build"]
+        # The compiler and the bill of materials write a space, and the name of the package, in other ways.
+        folders = [work / "sources", work / "another place" / "credential-keeper"]
+        targets = [folders[0] / "target", work / "another build"]
         for folder in folders:
             copy_sources(folder)
         one, other = (make_release(*pair, key) for pair in zip(folders, targets))
