@@ -21,6 +21,7 @@ mod canary;
 mod change_required;
 mod commands;
 mod compose;
+mod compose_rotate;
 mod compression;
 mod concurrency;
 mod connections;

@@ -160,8 +160,17 @@ def a_database_password_rotates():
     expect(secret.stat().st_mode & 0o777 == 0o400, "the permissions of the password changed")
     compose("restart", "keeper")
     wait_until_healthy()
-    for role in ("keeper_owner", "keeper_auditor", "postgres"):
+    for role in ("keeper_owner", "postgres"):
         run("script/compose-rotate", "password", role)
+    # The command leaves the standard input to the loop.
+    secrets = [Path("secrets", name) for name in ("keeper_password", "auditor_password")]
+    before = [secret.read_text() for secret in secrets]
+    printed = run("bash", "-euo", "pipefail", "-c", """
+        printf 'keeper\\nkeeper_auditor\\n' |
+            while read -r role; do script/compose-rotate password "$role"; done""")
+    expect(not printed, f"a rotation printed to stdout: {printed}")
+    kept = [secret.name for secret, text in zip(secrets, before) if secret.read_text() == text]
+    expect(not kept, f"a loop did not rotate {kept}")
     compose("run", "--rm", "-T", "migrate")
     save()
 
@@ -199,9 +208,11 @@ def a_certificate_rotates():
     old = Path("secrets/proxy_certificate").read_text().strip()
     run("script/compose-secrets", "new", HOST)
     new = Path("new/proxy_certificate").read_text().strip()
+    run("script/compose-secrets", "third", HOST)
+    third = Path("third/proxy_certificate").read_text().strip()
 
     def served():
-        with contextlib.closing(Connection([old, new])) as connection:
+        with contextlib.closing(Connection([old, new, third])) as connection:
             connection.connect()
             return peer(connection.connection.sock)
 
@@ -213,10 +224,19 @@ def a_certificate_rotates():
     load.expect_no_failure("the rotation of the certificate")
     current = Path("secrets/proxy_certificate").read_text()
     expect(current.strip() == new, "secrets/ has another certificate")
-    # A key that does not match changes nothing.
-    run("script/compose-secrets", "third", HOST)
-    run("script/compose-rotate", "certificate", "third/proxy_certificate", "new/proxy_key", allowed=(1,))
-    expect(Path("secrets/proxy_certificate").read_text() == current, "a rejected certificate was written")
+    # A key that does not match, and files that do not exist, change nothing.
+    for certificate, key, error in (
+        ("third/proxy_certificate", "new/proxy_key", "does not match"),
+        ("third/proxy_certificate", "missing", "cannot read the key"),
+        ("missing", "missing", "cannot read the certificate"),
+    ):
+        failed = attempt("script/compose-rotate", "certificate", certificate, key)
+        expect(failed.returncode == 1 and error in failed.stderr, f"{certificate}, {key}: {failed.stderr}")
+        expect(Path("secrets/proxy_certificate").read_text() == current, f"{certificate}, {key} changed secrets/")
+    # The files are named from another folder.
+    run("bash", "-euc", "cd third; ../script/compose-rotate certificate proxy_certificate proxy_key")
+    wait(10, lambda: served() == third)
+    expect(not list(Path("secrets").glob("old.*")), "a rotation left a copy of a key")
     save()
 
 
