@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tests the Debian package in a fresh Debian that boots with systemd: follows
-# docs/how-to/install-on-debian.md, then upgrades, removes and purges the package.
+# docs/how-to/install-on-debian.md, and what docs/how-to/serve-tls.md and
+# docs/how-to/keep-the-master-key-outside.md say about the package, then upgrades, removes and purges it.
 #   tests/acceptance/package.sh BINARY
 # ACCEPTANCE_DEBIAN names a folder that debootstrap made, to save time while you change this script.
 #
@@ -12,6 +13,7 @@ binary=$(realpath "${1:?usage: tests/acceptance/package.sh BINARY}")
 cd "$(dirname "$0")/../.."
 document=docs/how-to/install-on-debian.md
 unit=packaging/debian/credential-keeper.service
+keep=/etc/credential-keeper
 
 step() { printf '   package: %s\n' "$*" >&2; }
 fail() {
@@ -46,7 +48,8 @@ trap stop EXIT
 
 [ "$(id -u)" = 0 ] || fail 'permission denied; run this as root, because it boots a container'
 missing=()
-for tool in debootstrap systemd-nspawn:systemd-container lintian dpkg-shlibdeps:dpkg-dev strip:binutils; do
+for tool in debootstrap systemd-nspawn:systemd-container lintian dpkg-shlibdeps:dpkg-dev strip:binutils \
+    openssl; do
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -95,9 +98,10 @@ log_in() {
     [ "$status" = "$3" ] || fail "logging in as $1 answered $status, not $3"
 }
 
-# Runs the shell lines of a section of the document in the container, as a person would.
-# $1: its heading.
+# Runs the shell lines of a section in the container, as a person would. $1: its heading; $2: the
+# document, if it is another one.
 follow() {
+    local document=${2:-$document}
     step "$1"
     awk -v heading="## $1" '
         /^## / { here = ($0 == heading) }
@@ -139,7 +143,8 @@ step 'debootstrap'
 if [ -n "${ACCEPTANCE_DEBIAN:-}" ]; then
     cp -a "$ACCEPTANCE_DEBIAN" "$root"
 else
-    debootstrap --variant=minbase --include=systemd-sysv,dbus,procps,postgresql,man-db,curl bookworm "$root" \
+    debootstrap --variant=minbase --include=systemd-sysv,dbus,procps,postgresql,man-db,curl,softhsm2 \
+        bookworm "$root" \
         >"$work/output" 2>&1 || fail 'debootstrap failed'
 fi
 # Nobody answers the questions of apt.
@@ -184,6 +189,18 @@ follow 'Create the database'
 follow 'Configure the service'
 password=$(tail -n 1 "$work/output" | sed 's/.* //')
 
+step 'the service connects to its own database only'
+# $1: a database.
+connect() {
+    run sh -c 'PGPASSWORD=$(cat "$1") psql --host=127.0.0.1 --username=keeper --command="SELECT 1" "$2"' \
+        sh "$keep/secrets/database-password" "$1"
+}
+connect keeper || fail 'the service cannot connect to its database'
+for database in postgres template1; do
+    ! connect "$database" || fail "the service can connect to the database $database"
+    expect 'permission denied for database'
+done
+
 step 'serve'
 must_be ActiveState active
 must_be Type notify
@@ -218,10 +235,14 @@ log_in admin "$password" 200
 
 step 'watchdog'
 # $1: lines of a drop-in.
-override() {
+write_override() {
     run mkdir -p /etc/systemd/system/credential-keeper.service.d
     printf '[Service]\n%s\n' "$1" >"$root/etc/systemd/system/credential-keeper.service.d/test.conf"
     must systemctl daemon-reload
+}
+# Also restarts the service.
+override() {
+    write_override "$1"
     must systemctl restart credential-keeper
     main=$(property MainPID)
 }
@@ -252,6 +273,79 @@ AmbientCapabilities=CAP_NET_BIND_SERVICE
 PrivateUsers=no
 Environment=KEEPER__HTTP__LISTEN=127.0.0.1:443'
 must curl --silent --fail --max-time 60 --output /dev/null http://127.0.0.1:443/openapi.json
+
+must mkdir -p /etc/letsencrypt/renewal-hooks/deploy /etc/letsencrypt/live
+follow 'Renew certificates' docs/how-to/serve-tls.md
+lineage=/etc/letsencrypt/live/keeper.example
+# Does what certbot does: writes a new certificate and its key, and runs the hook.
+renew() {
+    rm -rf "$work/lineage"
+    script/compose-secrets "$work/lineage" keeper.example
+    must mkdir -p "$lineage"
+    cp "$work/lineage/proxy_certificate" "$root$lineage/fullchain.pem"
+    cp "$work/lineage/proxy_key" "$root$lineage/privkey.pem"
+    must env RENEWED_LINEAGE="$lineage" /etc/letsencrypt/renewal-hooks/deploy/credential-keeper
+}
+serves_the_certificate() {
+    run curl --silent --fail --max-time 10 --output /dev/null --cacert "$lineage/fullchain.pem" \
+        --resolve keeper.example:8080:127.0.0.1 https://keeper.example:8080/openapi.json
+}
+renew
+must stat --format=%n:%a:%U "$keep/tls.crt" "$keep/tls.key"
+expect "$keep/tls.crt:444:root"
+expect "$keep/tls.key:400:credential-keeper"
+override "Environment=KEEPER__HTTP__TLS__CERTIFICATE_FILE=$keep/tls.crt
+Environment=KEEPER__HTTP__TLS__KEY_FILE=$keep/tls.key"
+within 10 serves_the_certificate
+renew
+within 10 serves_the_certificate
+must_be MainPID "$main"
+for file in tls.crt:fullchain.pem tls.key:privkey.pem; do
+    cmp "$root$keep/${file%:*}" "$root$lineage/${file#*:}" || fail "the hook did not copy ${file#*:}"
+done
+must rm "$keep/tls.crt" "$keep/tls.key"
+
+step 'a PKCS#11 library outside /usr/lib'
+must mkdir -p /opt/vendor /var/lib/vendor
+must cp /usr/lib/softhsm/libsofthsm2.so /opt/vendor/
+echo 'directories.tokendir = /var/lib/vendor' >"$root/opt/vendor/softhsm2.conf"
+# An AES key of 32 bytes.
+printf '%032d' 1 >"$root/opt/vendor/key"
+must chmod -R a+rX /opt/vendor
+must chown credential-keeper /var/lib/vendor
+softhsm=(runuser -u credential-keeper -- env SOFTHSM2_CONF=/opt/vendor/softhsm2.conf softhsm2-util)
+must "${softhsm[@]}" --init-token --free --label keeper --pin 271828 --so-pin 141421
+must "${softhsm[@]}" --import /opt/vendor/key --aes --force --token keeper --pin 271828 --label keyring --id 01
+must sh -c "echo 271828 | install -m 0400 -o credential-keeper /dev/stdin $keep/pin"
+token=(SOFTHSM2_CONF=/opt/vendor/softhsm2.conf KEEPER__KEYRING__PKCS11__MODULE=/opt/vendor/libsofthsm2.so
+    KEEPER__KEYRING__PKCS11__TOKEN=keeper KEEPER__KEYRING__PKCS11__KEY=keyring
+    KEEPER__KEYRING__PKCS11__PIN_FILE="$keep/pin")
+must cp -p "$keep/secrets/keyring.json" "$keep/wrapped.json"
+must env "${token[@]}" credential-keeper keys wrap --file "$keep/wrapped.json"
+# Root has written to the files of the token.
+must chown -R credential-keeper /var/lib/vendor
+settings="LoadCredential=
+LoadCredential=keyring:$keep/wrapped.json
+LoadCredential=database-password:$keep/secrets/database-password
+Environment=${token[*]}"
+write_override "$settings"
+! run systemctl restart credential-keeper || fail 'the unit executes code outside /usr/lib'
+has_logged() {
+    run journalctl --unit=credential-keeper --output=cat --lines=50
+    grep -qF -- "$1" "$work/output"
+}
+within 10 has_logged 'cannot load /opt/vendor/libsofthsm2.so'
+must systemctl reset-failed credential-keeper
+# The lines of the document, which has no other unit file.
+drop_in=$(awk '/^```ini/ { lines = 1; next } /^```/ { lines = 0 } lines && !/^\[/' \
+    docs/how-to/keep-the-master-key-outside.md)
+override "$drop_in
+$settings"
+must systemd-analyze verify credential-keeper.service
+[ ! -s "$work/output" ] || fail 'systemd-analyze verify has complaints about the drop-in'
+log_in admin "$password" 200
+must rm -r /opt/vendor /var/lib/vendor "$keep/pin" "$keep/wrapped.json"
+
 rm "$root/etc/systemd/system/credential-keeper.service.d/test.conf"
 must systemctl daemon-reload
 must systemctl restart credential-keeper
@@ -271,7 +365,6 @@ must systemctl restart credential-keeper
 
 # The document has copied the secrets for the group of the service.
 step 'an encrypted keyring, and secrets that the service reads itself'
-keep=/etc/credential-keeper
 must systemd-creds encrypt --name=keyring "$keep/secrets/keyring.json" "$keep/keyring.encrypted"
 # systemd skips a unit whose condition fails, and `systemctl restart` then reports no failure.
 must mv "$keep/secrets/keyring.json" /var/tmp/keyring.json
@@ -358,21 +451,36 @@ step 'purge'
 cp "$root/etc/credential-keeper/secrets/keyring.json" "$work/keyring"
 # As for a service that reads its secrets itself.
 must install -m 0440 -g credential-keeper -t "$keep" "$keep/secrets/keyring.json" "$keep/secrets/database-password"
+must install -d -m 0750 -g credential-keeper "$keep/keys"
+must install -m 0440 -g credential-keeper -t "$keep/keys" "$keep/secrets/keyring.json"
+must cp -p "$keep/keys/keyring.json" "$keep/.keyring.json"
+logs=/var/log/credential-keeper
+must install -d -m 0755 -o credential-keeper -g credential-keeper /var/tmp/logs
+must ln -s /var/tmp/logs "$logs"
+must install -m 0644 -o credential-keeper /dev/null "$logs/audit.jsonl"
+must install -m 0644 /dev/null /var/tmp/target
+must ln -s /var/tmp/target "$logs/link"
+must chown -h credential-keeper "$logs/link"
+must install -m 0644 /dev/null "$logs/of-root"
 must dpkg --purge credential-keeper
-expect 'kept /etc/credential-keeper/keyring.json /etc/credential-keeper/secrets'
-for kept in keyring.json secrets/keyring.json; do
+expect 'kept /etc/credential-keeper/.keyring.json /etc/credential-keeper/keyring.json /etc/credential-keeper/keys'
+must find "$keep" "$logs/." '!' -user root -o '!' -group root -o -type f '!' -name of-root -perm /077
+[ ! -s "$work/output" ] || fail 'other accounts can get or read these files after a purge'
+must stat --format=%n:%a:%U "$logs/of-root" /var/tmp/target
+for kept in "$logs/of-root" /var/tmp/target; do expect "$kept:644:root"; done
+for kept in keyring.json secrets/keyring.json keys/keyring.json; do
     cmp "$root/etc/credential-keeper/$kept" "$work/keyring" || fail "purging changed $kept"
 done
-must stat --format=%a:%U:%G "$keep/keyring.json"
-expect '600:root:root'
 for gone in /etc/credential-keeper/keeper.toml /etc/credential-keeper/secrets/database-password \
     /etc/credential-keeper/database-password /usr/bin/credential-keeper /usr/libexec/credential-keeper; do
     ! is_on_disk "$gone" || fail "purging kept $gone"
 done
 ! run getent passwd credential-keeper || fail 'purging kept the user'
 ! run systemctl cat credential-keeper || fail 'purging kept the unit'
-rm -r "$root/etc/credential-keeper"
+# Again, and without the account.
+rm -r "$root/etc/credential-keeper" "$root$logs"
 must bash -c 'dpkg --install /packages/first/*.deb'
+must userdel credential-keeper
 must dpkg --purge credential-keeper
 ! is_on_disk /etc/credential-keeper || fail 'purging an installation without secrets kept its folder'
 

@@ -10,8 +10,9 @@ use crate::security::{random::RandomError, secret_file::SecretFileError};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Pkcs11Error {
     #[error(
-        "keyring.pkcs11.module: cannot load {0}; it must be the PKCS#11 library of the token, and \
-         this program must be linked dynamically"
+        "keyring.pkcs11.module: cannot load {0}; it must be the PKCS#11 library of the token, on a \
+         file system that permits execution (in a systemd unit: ExecPaths=), and this program must \
+         be linked dynamically"
     )]
     Module(PathBuf, #[source] Error),
     #[error("keyring.pkcs11.pin_file")]

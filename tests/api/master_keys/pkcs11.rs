@@ -91,7 +91,9 @@ async fn each_refusal_of_a_token_says_what_to_do(pool: PgPool) {
     let setting = |name: &str, value: &str| {
         with(&settings, &format!("KEEPER__KEYRING__PKCS11__{name}"), value)
     };
-    refused(&setting("MODULE", "/etc/passwd"), "keyring.pkcs11.module: cannot load /etc/passwd");
+    let no_library = setting("MODULE", "/etc/passwd");
+    refused(&no_library, "keyring.pkcs11.module: cannot load /etc/passwd");
+    refused(&no_library, "a file system that permits execution (in a systemd unit: ExecPaths=)");
     let libc = "/lib/x86_64-linux-gnu/libz.so.1";
     if fs::exists(libc).unwrap() {
         refused(&setting("MODULE", libc), "keyring.pkcs11.module: cannot load");
