@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     administration::{Administration, administration, import_jobs},
+    migration::OpenOldSystem,
     options::{access_tokens, attempt_limits, enabled_schemes, lifetimes},
     parts::Parts,
     saving::Saving,
@@ -19,8 +20,8 @@ use crate::{
         authentication::{
             Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
             issuer_token::IssuerTokenAuthenticator, moving::Moving,
-            old_system_questions::OldSystemQuestions, password::PasswordAuthenticator,
-            session::SessionAuthenticator, ticket::TicketAuthenticator, tokens::Tokens,
+            password::PasswordAuthenticator, session::SessionAuthenticator,
+            ticket::TicketAuthenticator, tokens::Tokens,
         },
         credentials::{passwords::Passwords, saving::Credentials},
         import::run::Importers,
@@ -135,11 +136,11 @@ impl Authentication {
 
 /// What moves users from the old system, if there is one.
 fn moving(systems: &Systems, parts: &Parts, saving: &Saving) -> Option<Moving> {
-    let hook = systems.hook.as_ref()?;
+    let OpenOldSystem { hook, questions } = systems.old_system.as_ref()?;
     Some(Moving {
         database: parts.database(),
         hook: Arc::clone(hook),
-        questions: OldSystemQuestions::new(Arc::clone(hook), parts.hashing()),
+        questions: Arc::clone(questions),
         hashing: parts.hashing(),
         password_type: parts.types.password().clone(),
         writer: Arc::clone(&saving.user_writer),

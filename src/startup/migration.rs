@@ -1,4 +1,4 @@
-//! Builds the client of the old system that users move from, and checks its settings.
+//! Builds what asks the old system that users move from, and checks its settings.
 
 use std::sync::Arc;
 
@@ -7,20 +7,32 @@ use crate::{
     clock,
     configuration::{MigrationSettings, Problem, Settings},
     migration_hook::{HookError, HookMetrics, HookOptions, MigrationHook, http_client, read_keys},
+    security::hashing::HashingEngine,
+    service::authentication::old_system_questions::OldSystemQuestions,
     telemetry::error_chain,
 };
 
-/// The client of the old system of the settings; `None` if there is none.
+/// What asks the old system of the settings. It connects on demand.
+pub(super) struct OpenOldSystem {
+    pub(super) hook: Arc<MigrationHook>,
+    /// A reload of the settings keeps it, so that equal logins before and after that share a question.
+    pub(super) questions: Arc<OldSystemQuestions>,
+}
+
+/// Builds what asks the old system of the settings; `None` if there is none.
 ///
 /// # Errors
 /// When a file cannot be used.
-pub(super) fn open_migration_hook(
+pub(super) fn open_old_system(
     settings: &Settings,
     metrics: &Arc<HookMetrics>,
-) -> Result<Option<MigrationHook>, StartError> {
+    hashing: Arc<HashingEngine>,
+) -> Result<Option<OpenOldSystem>, StartError> {
     let Some(migration) = &settings.migration else { return Ok(None) };
     let hook = MigrationHook::new(options(migration), Arc::clone(metrics));
-    hook.map(Some).map_err(|error| StartError::Setting(error_chain(&error)))
+    let hook = Arc::new(hook.map_err(|error| StartError::Setting(error_chain(&error)))?);
+    let questions = Arc::new(OldSystemQuestions::new(Arc::clone(&hook), hashing));
+    Ok(Some(OpenOldSystem { hook, questions }))
 }
 
 /// Sends a signed request without a password to the old system of the settings.

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use super::{
     activity::Recording,
-    audit_sinks::{StreamState, open_stream},
+    audit_sinks::open_stream,
     directory::{OpenDirectory, open_directory},
     error::StartError,
     mail::{Mail, open_mail},
     memory,
-    migration::open_migration_hook,
+    migration::{OpenOldSystem, open_old_system},
     parts::Parts,
 };
 use crate::{
     configuration::Settings,
     key_sets::KeySets,
-    migration_hook::{HookMetrics, MigrationHook},
+    migration_hook::HookMetrics,
     service::{
-        audit::stream::delivery::AuditStream,
+        audit::stream::{delivery::AuditStream, metrics::SinkMetrics},
         import::jobs::{SharedImports, metrics::ImportMetrics},
         mail::delivery::MailDelivery,
         operations::{instance::Instance, metrics::SystemMetrics},
@@ -34,9 +34,9 @@ pub(super) struct Systems {
     pub(super) memory_ceiling_kib: u64,
     pub(super) directory: OpenDirectory,
     /// `None`: no users move from an old system.
-    pub(super) hook: Option<Arc<MigrationHook>>,
+    pub(super) old_system: Option<OpenOldSystem>,
     migration: Arc<HookMetrics>,
-    pub(super) stream: StreamState,
+    sink_metrics: Arc<SinkMetrics>,
     pub(super) mail: Mail,
     pub(super) key_sets: Arc<KeySets>,
 }
@@ -59,13 +59,13 @@ impl Systems {
     ) -> Result<(Self, Deliveries), StartError> {
         let migration = Arc::<HookMetrics>::default();
         let recording = Recording::new(parts);
-        let (stream, of_stream) = open_stream(parts, settings, &recording)?;
+        let stream = open_stream(parts, settings, &recording)?;
         let (mail, of_mail) = open_mail(parts, settings)?;
         let systems = Self {
             directory: open_directory(settings)?,
-            hook: open_migration_hook(settings, &migration)?.map(Arc::new),
+            old_system: open_old_system(settings, &migration, parts.hashing())?,
             migration,
-            stream,
+            sink_metrics: Arc::clone(&stream.metrics),
             mail,
             key_sets: Arc::new(KeySets::new().map_err(StartError::client)?),
             recording,
@@ -73,7 +73,7 @@ impl Systems {
             import_metrics: Arc::default(),
             memory_ceiling_kib: memory::ceiling_kib(parts.hashing.capacity(), settings),
         };
-        Ok((systems, Deliveries { mail: of_mail, stream: of_stream }))
+        Ok((systems, Deliveries { mail: of_mail, stream }))
     }
 
     /// The state of this instance.
@@ -89,7 +89,7 @@ impl Systems {
             mail: Arc::clone(&self.mail.metrics),
             systems: SystemMetrics {
                 migration: Arc::clone(&self.migration),
-                audit: Arc::clone(&self.stream.metrics),
+                audit: Arc::clone(&self.sink_metrics),
             },
             memory_ceiling_kib: self.memory_ceiling_kib,
         }

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use super::{
     error::AuthenticationError,
     old_system_questions::OldSystemQuestions,
-    password_target::{PresentedPassword, Target},
+    password_target::{PresentedPassword, Target, may_move},
 };
 use crate::{
     domain::{
@@ -47,7 +47,7 @@ use crate::{
 pub(crate) struct Moving {
     pub(crate) database: Database,
     pub(crate) hook: Arc<MigrationHook>,
-    pub(crate) questions: OldSystemQuestions,
+    pub(crate) questions: Arc<OldSystemQuestions>,
     pub(crate) hashing: Arc<HashingEngine>,
     /// The type of the credential that is kept.
     pub(crate) password_type: CredentialType,
@@ -225,14 +225,4 @@ pub(super) fn asked_name<'login>(
 ) -> &'login str {
     let user = login.candidate.as_ref().map(|candidate| candidate.user.login_name.as_str());
     user.unwrap_or_else(|| presented.name.as_str())
-}
-
-/// True for a user without rights over others, who is active. The old system decides nothing about
-/// others.
-fn may_move(user: &User) -> bool {
-    let is_person = match user.user_type {
-        UserType::Internal | UserType::Resource | UserType::External => true,
-        UserType::Anonymous | UserType::System => false,
-    };
-    is_person && !user.is_retired && !user.is_protected()
 }

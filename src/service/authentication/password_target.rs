@@ -9,7 +9,7 @@ use crate::{
         client_info::ClientInfo,
         credential::CredentialValue,
         stored_credential::StoredCredential,
-        user::{LoginName, UserType},
+        user::{LoginName, User, UserType},
     },
     security::hashing::{StoredHash, VerificationRequest},
     storage::{StorageError, logins::Login},
@@ -41,6 +41,10 @@ pub(super) struct Target<'login> {
     pub(super) identifier: Option<SecretString>,
     /// True when the right password authenticates: the row can be unsealed and is valid now, the
     /// user is active, and the credential is not locked.
+    ///
+    /// Without a row, no password matches. It is then true when the right password could move the
+    /// user from the old system, so that the cache does not apply a refusal from before to a user who
+    /// is enabled or unlocked.
     pub(super) is_login_allowed: bool,
     /// True when the credential is locked.
     pub(super) is_locked: bool,
@@ -55,9 +59,14 @@ impl<'login> Target<'login> {
         hash: Option<StoredHash>,
         now: OffsetDateTime,
     ) -> Self {
-        let is_active = login.candidate.as_ref().is_some_and(|found| !found.user.is_retired);
-        let is_valid = row.is_some_and(|row| row.validity.contains(now));
-        let is_login_allowed = is_active && is_valid && hash.is_some();
+        let user = login.candidate.as_ref().map(|candidate| &candidate.user);
+        let is_login_allowed = match row {
+            Some(row) => {
+                let is_active = user.is_some_and(|user| !user.is_retired);
+                is_active && row.validity.contains(now) && hash.is_some()
+            }
+            None => user.is_none_or(may_move),
+        };
         let (identifier, is_locked) = (None, false);
         Self { credential_type, row, hash, identifier, is_login_allowed, is_locked }
     }
@@ -129,6 +138,11 @@ impl<'login> Target<'login> {
     pub(super) fn proven_row(&self) -> Result<&'login StoredCredential, AuthenticationError> {
         self.row.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
     }
+}
+
+/// True for a user whom the old system may decide about: an active person without rights over others.
+pub(super) fn may_move(user: &User) -> bool {
+    is_person(user.user_type) && !user.is_retired && !user.is_protected()
 }
 
 /// True for a user who is a person. The directory does not log in systems and anonymous users.

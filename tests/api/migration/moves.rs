@@ -137,6 +137,39 @@ async fn nobody_moves_who_has_or_had_a_credential_or_rights(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_right_password_that_was_refused_moves_its_owner_as_soon_as_they_may_move(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    import(
+        &app,
+        &[
+            json!({ "login_name": "left", "retired": true }),
+            json!({ "login_name": "chief", "administrator": true }),
+            json!({ "login_name": "lena", "id": 705 }),
+        ],
+    );
+    for (name, change) in [("left", "reactivate"), ("chief", "revoke-admin")] {
+        let password = old_password(name);
+        let asked = old.requests().len();
+        for _ in 0..2 {
+            login(&app, name, &password).await.assert_unauthenticated();
+        }
+        assert_eq!(old.requests().len(), asked + 1, "{name}");
+        app.command(&["user", change, name], "").assert_success();
+        login(&app, name, &password).await.assert_status(200);
+    }
+    login(&app, "lena", "wrong").await.assert_unauthenticated();
+    let lock = "UPDATE authentication_attempts SET failures = 100, counted_secrets = '{}'
+                WHERE user_id = 705";
+    assert_eq!(sqlx::query(lock).execute(&app.pool).await.unwrap().rows_affected(), 1);
+    let asked = old.requests().len();
+    login(&app, "lena", &old_password("lena")).await.assert_unauthenticated();
+    assert_eq!(old.requests().len(), asked, "the credential is locked");
+    app.command(&["credential", "unlock", "--user", "lena"], "").assert_success();
+    login(&app, "lena", &old_password("lena")).await.assert_status(200);
+}
+
+#[sqlx::test]
 async fn a_known_user_is_asked_about_under_the_name_that_they_have_here(pool: PgPool) {
     let old = OldSystem::start();
     // Two users of the old system, who have one name here.

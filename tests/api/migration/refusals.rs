@@ -10,8 +10,8 @@ use super::{counted_failures, login, logins, spawn, user_id};
 use crate::{
     guessing::{end_delays, fingerprint},
     support::{
-        Credentials, Instance, OldSystem, PLAIN, PRINCIPAL, http_reply, late, old_password,
-        wait_until,
+        Credentials, Instance, OldSystem, PLAIN, PRINCIPAL, Reloading, http_reply, late,
+        old_password, wait_until,
     },
 };
 
@@ -135,6 +135,33 @@ async fn a_guess_of_a_client_that_leaves_reaches_the_old_system_once(pool: PgPoo
         app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
     }
     login(&app, "anton", "a guess").await.assert_unauthenticated();
+    assert_eq!(old.requests().len(), 1);
+}
+
+#[sqlx::test]
+async fn a_guess_before_and_after_a_reload_reaches_the_old_system_once(pool: PgPool) {
+    let old = OldSystem::start();
+    let rejected = http_reply("200 OK", "application/json", r#"{"result":"rejected"}"#);
+    old.set_reply(late(Duration::from_secs(5), rejected));
+    let timeout = "migration.hook_timeout_seconds";
+    let variables = old.variables().into_iter().map(|(name, value)| {
+        let name = name.trim_start_matches("KEEPER__").replace("__", ".").to_lowercase();
+        (name, format!("'{value}'"))
+    });
+    let variables: Vec<_> = variables.filter(|(name, _)| name != timeout).collect();
+    let settings = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut settings: Vec<_> = settings.chain([(timeout, "20")]).collect();
+    let reloading = Reloading::start(pool, &settings).await;
+    settings.push(("attempts.before_delay", "4"));
+    let guess = || login(&reloading.app, "anton", "a guess");
+    let after_reload = async {
+        wait_until("the old system is asked", async || old.requests().len() == 1).await;
+        reloading.set(&settings).await;
+        guess().await
+    };
+    let (before, after) = futures_util::future::join(guess(), after_reload).await;
+    before.assert_unauthenticated();
+    after.assert_unauthenticated();
     assert_eq!(old.requests().len(), 1);
 }
 
