@@ -30,6 +30,15 @@ pub(crate) struct Turn<'turns> {
     of_caller: [OwnedSemaphorePermit; 2],
 }
 
+/// Why a caller got no turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoTurn {
+    /// Other questions of the caller use as many places as one caller may.
+    CallerBusy,
+    /// The questions of all callers use every place.
+    Busy,
+}
+
 impl Turns {
     /// At most `maximum` questions are asked at once.
     pub(crate) fn new(maximum: usize) -> Self {
@@ -42,18 +51,28 @@ impl Turns {
         }
     }
 
-    /// Waits for a turn of a caller; `None` if too many wait, or this one for too long.
-    pub(crate) async fn take(&self, caller: FairnessKey, longest: Duration) -> Option<Turn<'_>> {
-        let own_entry = self.entries_of_callers.try_take(caller)?;
-        let entry = self.entries.try_acquire().ok()?;
+    /// Waits for a turn of a caller.
+    ///
+    /// # Errors
+    /// When too many questions wait, or this one for too long: what it waited for at last.
+    pub(crate) async fn take(
+        &self,
+        caller: FairnessKey,
+        longest: Duration,
+    ) -> Result<Turn<'_>, NoTurn> {
+        let own_entry = self.entries_of_callers.try_take(caller).ok_or(NoTurn::CallerBusy)?;
+        let entry = self.entries.try_acquire().map_err(|_| NoTurn::Busy)?;
+        let mut reason = NoTurn::CallerBusy;
         let places = async {
             // First among the caller's own, so that the caller takes no place from others meanwhile.
             let own_place = self.places_of_callers.take(caller).await?;
+            reason = NoTurn::Busy;
             // The semaphore is never closed.
             Some((self.places.acquire().await.ok()?, own_place))
         };
-        let (place, own_place) = timeout(longest, places).await.ok().flatten()?;
-        Some(Turn { shared: [entry, place], of_caller: [own_entry, own_place] })
+        let taken = timeout(longest, places).await.ok().flatten();
+        let (place, own_place) = taken.ok_or(reason)?;
+        Ok(Turn { shared: [entry, place], of_caller: [own_entry, own_place] })
     }
 }
 
@@ -82,9 +101,25 @@ mod tests {
             }
         };
         let (more, ()) = tokio::join!(more, others);
-        assert!(more.iter().all(Option::is_none));
-        assert!(turns.take(user(3), limit).await.is_none(), "all places are in use");
+        assert!(more.iter().all(|turn| matches!(turn, Err(NoTurn::CallerBusy))));
+        let other = turns.take(user(3), limit).await;
+        assert!(matches!(other, Err(NoTurn::Busy)), "all places are in use");
         drop(held);
-        assert!(turns.take(user(1), limit).await.is_some());
+        assert!(turns.take(user(1), limit).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_caller_with_few_questions_is_told_that_others_wait() {
+        let turns = &Turns::new(2);
+        let limit = Duration::from_millis(100);
+        // Of either caller, one is asked and four wait.
+        let five =
+            |id| futures_util::future::join_all((0..5).map(move |_| turns.take(user(id), limit)));
+        let third = async {
+            tokio::task::yield_now().await;
+            turns.take(user(3), limit).await.err()
+        };
+        let (_, _, third) = tokio::join!(five(1), five(2), third);
+        assert_eq!(third, Some(NoTurn::Busy));
     }
 }

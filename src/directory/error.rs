@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use super::ber::MessageError;
-use crate::security::secret_file::SecretFileError;
+use crate::{security::secret_file::SecretFileError, turns::NoTurn};
 
 /// The time without another bind after the server refused the password. Failed binds can lock the
 /// account of the service: Active Directory counts them for 10 to 30 minutes.
@@ -38,6 +38,12 @@ pub(crate) enum DirectoryError {
     TimedOut,
     #[error("every connection to the directory is in use, and enough requests wait for one")]
     Busy,
+    #[error(
+        "too many logins of one address wait for the directory, and one address uses at most half \
+         of directory.verify_maximum_connections; check how long the directory takes to answer, \
+         and http.trusted_proxies, or raise directory.verify_maximum_connections"
+    )]
+    CallerBusy,
     #[error(transparent)]
     TlsSetup(#[from] TlsSetupError),
     #[error(
@@ -103,13 +109,27 @@ pub(crate) enum DirectoryError {
     Undecided(u32),
 }
 
+impl From<NoTurn> for DirectoryError {
+    fn from(reason: NoTurn) -> Self {
+        match reason {
+            NoTurn::CallerBusy => Self::CallerBusy,
+            NoTurn::Busy => Self::Busy,
+        }
+    }
+}
+
 impl DirectoryError {
+    /// True when waiting logins or searches, not the directory, are the reason.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy | Self::CallerBusy)
+    }
+
     /// A stable word for metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Unreachable(_) | Self::Closed => "unreachable",
             Self::TimedOut | Self::VerificationTimedOut => "timed_out",
-            Self::Busy => "busy",
+            Self::Busy | Self::CallerBusy => "busy",
             Self::TlsSetup(_) | Self::Tls(_) | Self::StartTlsRefused(_) => "tls_failed",
             Self::Password(_) | Self::BindRefused | Self::BindSuspended | Self::BindFailed(_) => {
                 "bind_failed"

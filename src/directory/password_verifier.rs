@@ -110,8 +110,7 @@ impl PasswordVerifier {
     ) -> Result<BindVerdict, DirectoryError> {
         let deadline = Instant::now() + self.options.timeout;
         // Half of the time is left for the directory.
-        let turn = self.turns.take(caller, self.options.timeout / 2).await;
-        let _turn = turn.ok_or(DirectoryError::Busy)?;
+        let _turn = self.turns.take(caller, self.options.timeout / 2).await?;
         let passage = self.breaker.enter(Instant::now().into_std());
         let passage = passage.ok_or(DirectoryError::Suspended)?;
         let asking = timeout_at(deadline, self.ask(identifier, password));

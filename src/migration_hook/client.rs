@@ -68,7 +68,7 @@ impl MigrationHook {
     /// Waits for a place of a caller among the requests to the old system.
     ///
     /// # Errors
-    /// [`HookError::Suspended`] and [`HookError::Busy`].
+    /// [`HookError::Suspended`], [`HookError::Busy`] and [`HookError::CallerBusy`].
     pub(crate) async fn take_turn(&self, caller: FairnessKey) -> Result<HookTurn<'_>, HookError> {
         let turn = self.wait_for_turn(caller).await;
         if let Err(error) = &turn {
@@ -79,8 +79,7 @@ impl MigrationHook {
 
     async fn wait_for_turn(&self, caller: FairnessKey) -> Result<HookTurn<'_>, HookError> {
         // The time for the answer begins after the wait.
-        let turn = self.turns.take(caller, self.options.timeout / 2).await;
-        let turn = turn.ok_or(HookError::Busy)?;
+        let turn = self.turns.take(caller, self.options.timeout / 2).await?;
         let passage = self.breaker.enter(Instant::now()).ok_or(HookError::Suspended)?;
         Ok(HookTurn { hook: self, passage, _turn: turn })
     }

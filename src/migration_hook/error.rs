@@ -4,7 +4,10 @@ use std::{io, path::PathBuf};
 
 use reqwest::StatusCode;
 
-use crate::security::{random::RandomError, secret_file::SecretFileError};
+use crate::{
+    security::{random::RandomError, secret_file::SecretFileError},
+    turns::NoTurn,
+};
 
 /// The old system could not be asked, or gave no usable answer. No message contains what was sent
 /// or received.
@@ -16,6 +19,13 @@ pub(crate) enum HookError {
          migration.hook_maximum_requests"
     )]
     Busy,
+    /// Too many logins of one address wait for the old system.
+    #[error(
+        "too many logins of one address wait for the old system, and one address uses at most half \
+         of migration.hook_maximum_requests; check how long the old system takes to answer, and \
+         http.trusted_proxies, or raise migration.hook_maximum_requests"
+    )]
+    CallerBusy,
     #[error(
         "the old system is not asked, because several requests in a row failed; the next one \
          follows within 10 seconds"
@@ -68,7 +78,7 @@ impl HookError {
     /// The label of the outcome in metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
-            Self::Busy => "busy",
+            Self::Busy | Self::CallerBusy => "busy",
             Self::Suspended => "suspended",
             Self::Key(_) | Self::InvalidKey(_) | Self::Random(_) => "key_unavailable",
             Self::UnreadableCertificates(..)
@@ -80,11 +90,25 @@ impl HookError {
         }
     }
 
+    /// True when waiting logins, not the old system, are the reason.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy | Self::CallerBusy)
+    }
+
     /// The reason of a request without a complete answer.
     pub(super) fn of_request(host: String, error: reqwest::Error) -> Self {
         if error.is_timeout() {
             return Self::TimedOut { host };
         }
         Self::Unreachable { host, source: error.without_url() }
+    }
+}
+
+impl From<NoTurn> for HookError {
+    fn from(reason: NoTurn) -> Self {
+        match reason {
+            NoTurn::CallerBusy => Self::CallerBusy,
+            NoTurn::Busy => Self::Busy,
+        }
     }
 }

@@ -113,8 +113,8 @@ impl AuthenticationError {
     /// True when waiting logins, not the old system or the directory, are the reason.
     pub(crate) fn is_other_system_busy(&self) -> bool {
         match self {
-            Self::OldSystemUnavailable(error) => matches!(**error, HookError::Busy),
-            Self::DirectoryUnavailable(error) => matches!(**error, DirectoryError::Busy),
+            Self::OldSystemUnavailable(error) => error.is_busy(),
+            Self::DirectoryUnavailable(error) => error.is_busy(),
             Self::Refused { .. }
             | Self::ChangeRequired { .. }
             | Self::OnlineSession

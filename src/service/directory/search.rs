@@ -32,7 +32,7 @@ impl From<DirectoryError> for DirectorySearchError {
         if let DirectoryError::TooManyEntries(limit) = error {
             return Self::TooManyEntries(limit);
         }
-        if matches!(error, DirectoryError::Busy) {
+        if error.is_busy() {
             return Self::Busy(error);
         }
         Self::Unavailable(error)

@@ -8,8 +8,8 @@ use sqlx::PgPool;
 
 use super::{assert_unavailable, counted_failures, login, logins, spawn, user_id};
 use crate::support::{
-    Answer, Credentials, OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority, assert_becomes,
-    free_address, http_reply, late, old_password, replace, wait_until,
+    Answer, Credentials, Instance, OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority,
+    assert_becomes, free_address, http_reply, late, old_password, replace, wait_until,
 };
 
 const JSON: &str = "application/json";
@@ -159,7 +159,9 @@ async fn an_address_whose_logins_wait_leaves_half_of_the_questions_to_others(poo
         ("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "2"),
         ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
     ];
-    let app = spawn(pool, &old, &limits).await;
+    let mut app = spawn(pool, &old, &limits).await;
+    let instance = Instance::start(&app, &[]);
+    app.url.clone_from(&instance.server.ready);
     old.set_reply(Reply::Nothing);
     let waiting = join_all((0..20).map(|number| login_from(&app, 1, number)));
     let other = async {
@@ -174,6 +176,9 @@ async fn an_address_whose_logins_wait_leaves_half_of_the_questions_to_others(poo
     assert_eq!(other.json()["Code"], "old_system_unavailable");
     let codes: Vec<_> = answers.iter().map(|answer| answer.json()["Code"].clone()).collect();
     assert!(codes.iter().any(|code| code == "overloaded"), "{codes:?}");
+    let log = instance.stop();
+    assert!(log.contains("too many logins of one address wait for the old system"), "{log}");
+    assert!(!log.contains("too many logins wait for the old system"), "{log}");
 }
 
 #[sqlx::test]
