@@ -126,8 +126,9 @@ async fn retire(key: &str, keyring: &Output) -> Result<(), Failure> {
     };
     written.await.map_err(|failure: Failure| {
         Failure::new(format!(
-            "key {key} is retired in the database, but not in the keyring; nothing is lost; run \
-             `rotate-key retire {key}` again after correcting this: {failure}"
+            "key {key} is retired in the database, but the keyring may not have the change; nothing \
+             is lost; unless `keys list` shows the key as retired, run `rotate-key retire {key}` \
+             again after correcting this: {failure}"
         ))
     })?;
     output::print_status(format_args!(

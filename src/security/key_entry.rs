@@ -103,6 +103,10 @@ pub(crate) enum KeyringError {
          its folder, or with `--stdout`, and replace the file yourself"
     )]
     Unwritable(PathBuf, io::Error),
+    #[error(
+        "the keyring {0} is written, but may not survive a crash of the machine: {1}; check its disk"
+    )]
+    NotDurable(PathBuf, io::Error),
     #[error(transparent)]
     Random(#[from] RandomError),
 }

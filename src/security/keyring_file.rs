@@ -2,14 +2,12 @@
 //! are, or wrapped.
 
 use std::{
-    ffi::OsStr,
-    fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError},
-    io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
+    fs::{self, File, Metadata, Permissions, TryLockError},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
-use data_encoding::HEXLOWER;
 use rustix::fs::{XattrFlags, fsetxattr};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -17,8 +15,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
+    atomic_file::{WriteError, folder_of, write_atomically},
     key_entry::{KeyEntry, KeyState, KeyringError},
-    random::random_bytes,
     secret_file,
     wrapped_keyring::{DataKey, WrappedDataKey, WrappedKeyring},
 };
@@ -183,25 +181,24 @@ impl KeyringFile {
     /// Writes a new file with mode 0400. Never overwrites.
     ///
     /// # Errors
-    /// When the file exists or cannot be written.
+    /// When the file exists or cannot be written. After [`KeyringError::NotDurable`], it is written.
     pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), KeyringError> {
         // link(2) never replaces an existing file.
-        write_atomically(path, text, |_, temporary| fs::hard_link(temporary, path)).map_err(
-            |error| {
-                if error.kind() == io::ErrorKind::AlreadyExists {
-                    KeyringError::Exists(path.to_owned())
-                } else {
-                    KeyringError::Unwritable(path.to_owned(), error)
-                }
-            },
-        )
+        let written = write_atomically(path, text, |_, temporary| fs::hard_link(temporary, path));
+        written.map_err(|error| match error {
+            WriteError::Unchanged(reason) if reason.kind() == io::ErrorKind::AlreadyExists => {
+                KeyringError::Exists(path.to_owned())
+            }
+            WriteError::Unchanged(_) | WriteError::NotDurable(_) => write_failure(path, error),
+        })
     }
 
     /// Replaces a file atomically. The new one has the same owner, group, mode and access control
     /// list, so the accounts that read the file can still read it.
     ///
     /// # Errors
-    /// When writing fails. The old file is then unchanged.
+    /// When writing fails. The old file is then unchanged, except after
+    /// [`KeyringError::NotDurable`].
     pub(crate) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
         let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
         let former = Former::find(path).map_err(unwritable)?;
@@ -209,7 +206,7 @@ impl KeyringFile {
             former.copy_access(file)?;
             fs::rename(temporary, &former.path)
         })
-        .map_err(unwritable)
+        .map_err(|error| write_failure(path, error))
     }
 
     /// Fails if [`replace`](Self::replace) would. Leaves nothing behind.
@@ -219,7 +216,11 @@ impl KeyringFile {
     pub(crate) fn require_replaceable(path: &Path) -> Result<(), KeyringError> {
         let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
         let former = Former::find(path).map_err(unwritable)?;
-        write_atomically(&former.path, "", |file, _| former.copy_access(file)).map_err(unwritable)
+        let written = write_atomically(&former.path, "", |file, _| former.copy_access(file));
+        // Nothing is moved into place, so nothing is changed.
+        written.map_err(|error| match error {
+            WriteError::Unchanged(error) | WriteError::NotDurable(error) => unwritable(error),
+        })
     }
 }
 
@@ -280,36 +281,12 @@ impl Former {
     }
 }
 
-/// Writes a temporary file in the folder of `path` and moves it into place, so that an interrupted
-/// command leaves no partial keyring.
-fn write_atomically(
-    path: &Path,
-    text: &str,
-    move_into_place: impl FnOnce(&File, &OsStr) -> io::Result<()>,
-) -> io::Result<()> {
-    // In a container, every command has the same process id.
-    let suffix = random_bytes::<8>().map_err(io::Error::other)?;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", HEXLOWER.encode(&suffix)));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary)?;
-    let write = || {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        // Opened first: an error after the move would say that the former file is unchanged.
-        let folder = File::open(folder_of(path))?;
-        move_into_place(&file, &temporary)?;
-        // Also make the new name durable.
-        folder.sync_all()
-    };
-    let written = write();
-    // Removes the temporary name. It does not exist if the file was renamed.
-    let _ = fs::remove_file(&temporary);
-    written
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
+/// The error of a keyring that is not written for certain.
+fn write_failure(path: &Path, error: WriteError) -> KeyringError {
+    match error {
+        WriteError::Unchanged(error) => KeyringError::Unwritable(path.to_owned(), error),
+        WriteError::NotDurable(error) => KeyringError::NotDurable(path.to_owned(), error),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod aead;
 pub(crate) mod anchor;
 pub(crate) mod application_token;
 pub(crate) mod archive;
+mod atomic_file;
 pub(crate) mod attempt_digests;
 pub(crate) mod audit_chain;
 #[cfg(feature = "bench")]

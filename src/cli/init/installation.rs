@@ -25,7 +25,10 @@ use crate::{
         user::{DisplayName, UserType},
         vendor_ids::VendorIds,
     },
-    security::{generated_password::generate_password, keyring::KeyringFile},
+    security::{
+        generated_password::generate_password,
+        keyring::{KeyringError, KeyringFile},
+    },
     startup::{self, Components, StartError},
     storage::{Database, installation::InstallationKind, privileges::GrantedRole, split_password},
 };
@@ -141,8 +144,11 @@ impl<'answers> Installation<'answers> {
             self.write(&password_file, password.expose_secret(), SECRET_MODE)?;
         }
         let keyring = KeyringFile::generate()?.to_json()?;
-        KeyringFile::write_new(&self.answers.keyring, &keyring)?;
-        self.files.push(self.answers.keyring.clone());
+        let written = KeyringFile::write_new(&self.answers.keyring, &keyring);
+        if let Ok(()) | Err(KeyringError::NotDurable(..)) = &written {
+            self.files.push(self.answers.keyring.clone());
+        }
+        written?;
         for file in &self.files {
             output::print_status(format_args!("wrote {}", file.display()));
         }
