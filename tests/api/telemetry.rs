@@ -354,6 +354,24 @@ async fn what_a_collector_rejects_of_a_batch_is_counted_and_logged(pool: PgPool)
 }
 
 #[sqlx::test]
+async fn what_a_collector_rejects_is_logged_once_a_minute_whatever_it_says(pool: PgPool) {
+    let front = CollectorFront::start(None, FrontReply::Reject);
+    let app = TestApp::spawn(pool).await;
+    let instance = Instance::start(&app, &[(URL, &front.url())]);
+    let batches = || front.heads().iter().filter(|head| head.starts_with("POST /v1/logs ")).count();
+    for _ in 0..4 {
+        let before = batches();
+        get(&instance, &app.plain(), &[]).await.assert_status(200);
+        wait_until("another batch of logs is rejected", async || batches() > before).await;
+    }
+    let log = instance.stop();
+    for signal in ["traces", "logs"] {
+        let line = format!("the collector rejected a part of the {signal}");
+        assert_eq!(log.matches(&line).count(), 1, "{log}");
+    }
+}
+
+#[sqlx::test]
 async fn a_refusal_after_an_outage_is_logged_with_its_status(pool: PgPool) {
     let front = CollectorFront::start(None, FrontReply::Status("503 Service Unavailable"));
     let app = TestApp::spawn(pool).await;

@@ -1,6 +1,9 @@
 //! The thread that exports.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_otlp::{
@@ -35,6 +38,10 @@ const LINGER: Duration = Duration::from_millis(500);
 /// The pauses after failures of the collector.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The least time between two lines about what a collector rejects. Its reason may be another one for
+/// each batch, for example with a number.
+const REJECTION_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The exporters of both signals, each with its client.
 pub(super) struct Exporters {
@@ -169,14 +176,16 @@ struct Progress {
     signal: Signal,
     /// The pause after the last failure; `None` after a success.
     pause: Option<Duration>,
-    /// The last reason in the log, so that each is there once: a collector may be away first, and then
-    /// refuse.
+    /// The last reason of a failure in the log, so that each is there once: a collector may be away
+    /// first, and then refuse.
     reported: Option<String>,
+    /// When a rejection was logged last.
+    rejection_reported: Option<Instant>,
 }
 
 impl Progress {
     fn new(signal: Signal) -> Self {
-        Self { signal, pause: None, reported: None }
+        Self { signal, pause: None, reported: None, rejection_reported: None }
     }
 
     /// Counts a batch that the collector took, except for what it rejected.
@@ -188,31 +197,32 @@ impl Progress {
         if self.pause.take().is_some() {
             tracing::info!("the collector takes {signal} again");
         }
+        self.reported = None;
         if number == 0 {
-            self.reported = None;
             return;
         }
         self.signal.count_dropped(DropReason::Refused, number);
-        self.report(reason, format_args!("the collector rejected a part of the {signal}"));
+        let reported = self.rejection_reported;
+        if reported.is_none_or(|reported| reported.elapsed() >= REJECTION_INTERVAL) {
+            tracing::warn!(error = reason, "the collector rejected a part of the {signal}");
+            self.rejection_reported = Some(Instant::now());
+        }
     }
 
     /// Notes a failure, after which this many items are dropped; returns the pause after it.
     fn fail(&mut self, error: &CollectorError, dropped: Option<usize>) -> Duration {
         let next = if dropped.is_some() { "dropped a batch" } else { "trying again" };
         let signal = self.signal.name();
-        self.report(error_chain(error), format_args!("cannot export {signal}; {next}"));
+        let error = error_chain(error);
+        if self.reported.as_ref() != Some(&error) {
+            tracing::warn!(error, "cannot export {signal}; {next}");
+            self.reported = Some(error);
+        }
         if let Some(number) = dropped {
             self.signal.count_dropped(DropReason::Refused, number);
         }
         let next = |last: Duration| (last * 2).min(LONGEST_PAUSE);
         *self.pause.insert(self.pause.map_or(FIRST_PAUSE, next))
-    }
-
-    fn report(&mut self, error: String, message: fmt::Arguments<'_>) {
-        if self.reported.as_ref() != Some(&error) {
-            tracing::warn!(error, "{message}");
-            self.reported = Some(error);
-        }
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) enum FrontReply {
     Forward(String),
     /// Answers with this status line.
     Status(&'static str),
-    /// Takes a batch, except for five items, as it says in the answer.
+    /// Takes a batch, except for five items, as it says in the answer. Each answer has another reason.
     Reject,
     /// Sends nothing for a minute.
     Nothing,
@@ -178,7 +178,11 @@ fn serve(
     heads: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let Some((head, body)) = read(stream)? else { return Ok(()) };
-    heads.lock().unwrap().push(head.clone());
+    let number = {
+        let mut heads = heads.lock().unwrap();
+        heads.push(head.clone());
+        heads.len()
+    };
     let reply = reply.lock().unwrap().clone();
     let answer = match reply {
         FrontReply::Forward(url) => forward(&url, &head, &body)?,
@@ -187,9 +191,14 @@ fn serve(
             format!("HTTP/1.1 {status}\r\n{rest}").into_bytes()
         }
         FrontReply::Reject => {
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n\
-                        Connection: close\r\nContent-Length: 14\r\n\r\n";
-            [head.as_bytes(), b"\x0a\x0c\x08\x05\x12\x08too many"].concat()
+            let reason = field(2, format!("too many: {number}").as_bytes());
+            let body = field(1, &[&b"\x08\x05"[..], reason.as_slice()].concat());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n\
+                 Connection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            [head.as_bytes(), &body].concat()
         }
         FrontReply::Nothing => {
             std::thread::sleep(Duration::from_secs(60));
@@ -198,6 +207,12 @@ fn serve(
     };
     stream.write_all(&answer)?;
     stream.flush()
+}
+
+/// A field of Protocol Buffers with less than 128 bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(bytes.len()).unwrap();
+    [&[(number << 3) | 2, length][..], bytes].concat()
 }
 
 /// Sends a request to a collector, and returns its whole answer.
