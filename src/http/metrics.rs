@@ -82,8 +82,8 @@ fn register_certificates(registry: &mut Registry, certificates: &[ListenerCertif
 
 fn register(registry: &mut Registry, counts: TransportCounts) {
     for (name, help, number) in [
-        ("connections", "Open client connections", counts.open),
-        ("connections_maximum", "Maximum number of client connections", counts.maximum),
+        ("connections", "Open client connections of the API", counts.open),
+        ("connections_maximum", "Maximum number of client connections of the API", counts.maximum),
     ] {
         let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
@@ -124,7 +124,13 @@ fn register(registry: &mut Registry, counts: TransportCounts) {
             "Connections that were closed because the client sent too many HTTP/2 frames",
             counts.frame_floods,
         ),
+        (
+            "streams_refused",
+            "HTTP/2 requests that were refused because their connection had no room for them",
+            counts.refused_streams,
+        ),
     ] {
+        let help = format!("{help}, on both listeners");
         registry.register(name, help, ConstCounter::new(number));
     }
 }

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     clock,
     configuration::{ConnectionSettings, LoadedSettings, Settings, ShutdownSettings},
-    http::{self, ConnectionLimits, ConnectionRegistry, PhaseTimeouts, StatePublisher},
+    http::{self, ConnectionLimits, PhaseTimeouts, StatePublisher},
     security::hashing::{Capacity, HashingEngine},
     service::users::saving::Users,
     storage::Database,
@@ -144,11 +144,10 @@ impl Application {
         let (of_keyring, issuers) = (keyring.clone(), CurrentIssuers::new(issuers));
         reloadables.push(reloadable_keyring(keyring_files, settings, database.clone(), of_keyring));
         reloadables.push(reloadable_issuers(issuer_files, issuers.clone()));
-        let pressure = Arc::clone(lasting.pressure());
         let maintenance = Arc::clone(lasting.maintenance());
         let request_state = RequestState::new(
             settings,
-            (keyring, pressure, maintenance),
+            (keyring, maintenance),
             certificates.by_listener(),
             operations.is_none(),
         );
@@ -243,8 +242,9 @@ impl Application {
         let Self { listener, operations, states, shutdown, timeouts, anchor_period, .. } = self;
         let Self { database, hashing, background, certificates, reloads, lasting, .. } = self;
         http::load_english_texts();
+        let connections = Arc::clone(&states.current().connections);
         let api = {
-            let (state, registry) = (states.subscribe(), Arc::clone(&states.current().connections));
+            let (state, registry) = (states.subscribe(), Arc::clone(&connections));
             let has_hsts = {
                 let states = Arc::clone(&states);
                 Arc::new(move |peer| states.current().has_hsts(peer))
@@ -260,7 +260,7 @@ impl Application {
                 let build = move || http::operations_application(state.clone());
                 let maximum = OPERATIONS_CONNECTIONS;
                 let limits = ConnectionLimits { maximum, per_address: maximum };
-                let registry = ConnectionRegistry::new(limits, Vec::new());
+                let registry = connections.for_operations(limits);
                 let has_hsts = Arc::new(|_: Option<IpAddr>| false);
                 let transport =
                     Transport { timeouts, has_hsts, registry, tls: certificates.operations };

@@ -115,6 +115,8 @@ pub(crate) const FIELDS: &[LogField] = fields! {
         "Number of the last audit event of an anchored chain.";
     "audit.mac" => "keeper.audit.mac": Keyword,
         "MAC of the last audit event of an anchored chain.";
+    "chains" => "keeper.audit.chains": Integer,
+        "Number of audit chains that changed since their last anchor.";
     "sink" => "keeper.audit.sink": Keyword,
         "Sink of the audit stream.";
     "undelivered" => "keeper.audit.undelivered": Integer,
@@ -151,6 +153,8 @@ pub(crate) const FIELDS: &[LogField] = fields! {
         "Number of open files that the settings need.";
     "allowed" => "keeper.open_files.allowed": Integer,
         "Number of open files that the system allows.";
+    "listener" => "keeper.listener": Keyword,
+        "Listener of a connection: `http` or `operations`.";
     "unlogged" => "keeper.connection.unlogged": Integer,
         "Number of similar events since the last line of this kind.";
     "seconds" => "keeper.upload.seconds": Integer,

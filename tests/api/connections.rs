@@ -272,6 +272,7 @@ async fn what_is_cut_off_is_logged_once_in_ten_seconds(pool: PgPool) {
             .collect();
         assert!((1..=most).contains(&lines.len()), "{} lines: {log}", lines.len());
         assert_eq!(lines[0]["client.address"], "127.0.0.1", "{log}");
+        assert_eq!(lines[0]["keeper.listener"], "http", "{log}");
     }
     assert!(!log.contains("NONSENSE"), "{log}");
     assert!(!log.contains("\"log.level\":\"error\""), "{log}");

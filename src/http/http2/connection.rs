@@ -136,6 +136,8 @@ where
                 let (request, mut respond) = accepted?;
                 if let Some(share) = held.admit(&request, &mut respond) {
                     requests.push(answer(request, respond, share, options, &unsent, service));
+                } else {
+                    options.progress.record(CutOff::RefusedStream);
                 }
             }
         }
@@ -182,13 +184,15 @@ async fn answer<S, B>(
 {
     let Http2Options { peer, timeouts, progress } = options;
     let is_head = request.method() == http::Method::HEAD;
+    // Also for a malformed request: its end restarts the idle timer of the dispatcher, and the
+    // deadline of the stream follows that timer.
+    let _in_progress = progress.start();
     let Some(mut request) = convert_request(request) else {
         progress.record(CutOff::InvalidRequest);
         respond.send_reset(Reason::PROTOCOL_ERROR);
         return;
     };
     request.head_mut().peer_addr = *peer;
-    let _in_progress = progress.start();
     progress.attach(&request);
     let called = async {
         let waiting = unsent.wait();

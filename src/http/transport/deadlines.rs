@@ -2,13 +2,19 @@
 //!
 //! | Phase | From | Until | Deadline |
 //! |---|---|---|---|
-//! | receiving | the connection is accepted; the first byte of a later request | the request reaches the application | `read` |
+//! | receiving | the connection is accepted; the first byte of a later request of HTTP/1.1 | the request reaches the application | `read` |
 //! | busy | the request reaches the application | it is answered | set by the application, also for the body |
 //! | sending | the peer stops reading a response | it has read the rest, or 128 KiB more | `write` |
-//! | idle | a response was sent | the first byte of the next request | `idle` |
+//! | idle | a response was sent | the first byte of the next request; in HTTP/2, the end of its headers | `idle` |
 //!
-//! A body that the application does not read counts as receiving. Bytes never extend a deadline, so
-//! a peer gains nothing by sending them slowly.
+//! A body that the application does not read counts as receiving. Bytes do not extend a deadline,
+//! so a peer gains nothing by sending them slowly. In HTTP/2, a frame that begins before the end of the
+//! idle phase has `read` to end, once.
+//!
+//! In HTTP/2, bytes need not belong to a request: a peer may acknowledge settings, open a window or
+//! send a PING at any time. So they do not end the idle phase, and a frame that is incomplete has the
+//! deadline `read` of its own. The dispatcher ends an idle connection with GOAWAY; the deadline of the
+//! phase ends it if the peer does not answer that.
 
 use std::{
     future::Future,
@@ -66,8 +72,7 @@ pub(super) struct Deadlines {
     written: usize,
     /// The deadline of an incomplete frame of HTTP/2.
     partial: Option<Instant>,
-    /// The additional time in which the dispatcher ends the connection cleanly.
-    grace: Duration,
+    is_http2: bool,
     /// The end of a connection whose last response was sent.
     end: Option<Instant>,
     /// Armed for a deadline that may be outdated, because a reset for every change would cost more.
@@ -92,7 +97,7 @@ impl Deadlines {
             write: None,
             written: 0,
             partial: None,
-            grace: Duration::ZERO,
+            is_http2: false,
             end: None,
             timer: None,
         }
@@ -108,9 +113,18 @@ impl Deadlines {
         }
         self.seen = progress.started();
         self.end = progress.end();
-        self.grace = if progress.is_http2() { GRACE } else { Duration::ZERO };
-        self.partial = progress.partial_until();
+        self.is_http2 = progress.is_http2();
+        self.set_partial(progress.partial_until());
         progress.set_sending(self.write.is_some());
+    }
+
+    /// Sets the deadline of an incomplete frame; `None` when the last frame is complete.
+    fn set_partial(&mut self, deadline: Option<Instant>) {
+        if deadline.is_none() && self.has_begun_in_time() {
+            // The request that the frame may have ended is accepted after this.
+            self.read = self.read.max(Instant::now());
+        }
+        self.partial = deadline;
     }
 
     /// True while the application handles a request.
@@ -118,9 +132,9 @@ impl Deadlines {
         self.phase == Phase::Busy
     }
 
-    /// Records that the peer began to send.
+    /// Records that the peer sent bytes. In HTTP/1.1, they begin a request.
     pub(super) fn note_received(&mut self) {
-        if self.phase == Phase::Idle {
+        if self.phase == Phase::Idle && !self.is_http2 {
             self.phase = Phase::Receiving;
             self.read = Instant::now() + self.timeouts.read;
         }
@@ -172,11 +186,84 @@ impl Deadlines {
             (None, Some(at)) => Some((at, Some(CutOff::ResponseTimeout))),
             (None, None) => {
                 let cut_off = (self.phase != Phase::Idle).then_some(CutOff::RequestTimeout);
-                let phase =
-                    (self.phase != Phase::Busy).then_some((self.read + self.grace, cut_off));
+                let has_deadline = self.phase != Phase::Busy && !self.has_begun_in_time();
+                let phase = has_deadline.then_some((self.read + self.grace(), cut_off));
                 let partial = self.partial.map(|at| (at, Some(CutOff::RequestTimeout)));
                 phase.into_iter().chain(partial).min_by_key(|(deadline, _)| *deadline)
             }
+        }
+    }
+
+    /// True while a frame is incomplete that began before the end of the idle phase. It may be a
+    /// request, so it has its own time. Later frames have none, so that they cannot keep the
+    /// connection open.
+    fn has_begun_in_time(&self) -> bool {
+        let latest = self.read + self.timeouts.read;
+        self.phase == Phase::Idle && self.partial.is_some_and(|deadline| deadline < latest)
+    }
+
+    /// The additional time in which the dispatcher ends the connection cleanly.
+    fn grace(&self) -> Duration {
+        if self.is_http2 { GRACE } else { Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(60);
+
+    /// A connection whose last response was sent, and the time of that.
+    fn idle(is_http2: bool) -> (Deadlines, Instant) {
+        let timeouts = PhaseTimeouts { read: READ, idle: IDLE, write: READ };
+        let (start, new) = (Instant::now(), Deadlines::new(timeouts));
+        (Deadlines { phase: Phase::Idle, read: start + IDLE, is_http2, ..new }, start)
+    }
+
+    #[test]
+    fn bytes_end_the_idle_phase_of_http_1_1_only() {
+        let (mut http1, start) = idle(false);
+        assert_eq!(http1.current(), Some((start + IDLE, None)));
+        http1.note_received();
+        let (deadline, cut_off) = http1.current().unwrap();
+        assert!(deadline < start + IDLE, "the deadline of a request");
+        assert_eq!(cut_off, Some(CutOff::RequestTimeout));
+        let (mut http2, start) = idle(true);
+        http2.note_received();
+        assert_eq!(http2.current(), Some((start + IDLE + GRACE, None)));
+    }
+
+    #[test]
+    fn an_incomplete_frame_has_its_own_time_if_it_begins_before_the_end_of_the_idle_phase() {
+        let (mut deadlines, start) = idle(true);
+        for (begun, is_in_time) in [(0, true), (59, true), (60, false), (61, false)] {
+            let partial = start + Duration::from_secs(begun) + READ;
+            deadlines.set_partial(Some(partial));
+            let expected = if is_in_time {
+                (partial, Some(CutOff::RequestTimeout))
+            } else {
+                (start + IDLE + GRACE, None)
+            };
+            assert_eq!(deadlines.current(), Some(expected), "{begun} s");
+            deadlines.set_partial(None);
+            assert_eq!(deadlines.current(), Some((start + IDLE + GRACE, None)), "{begun} s");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_complete_after_the_idle_phase_leaves_the_time_to_accept_its_request() {
+        let (mut deadlines, _) = idle(true);
+        // The idle phase has just ended.
+        let end = Instant::now();
+        deadlines.read = end;
+        std::thread::sleep(Duration::from_millis(2));
+        for (partial, is_in_time) in [(end + READ, false), (end + READ / 2, true)] {
+            deadlines.set_partial(Some(partial));
+            deadlines.set_partial(None);
+            let (deadline, cut_off) = deadlines.current().unwrap();
+            assert_eq!((deadline > end + GRACE, cut_off), (is_in_time, None));
         }
     }
 }

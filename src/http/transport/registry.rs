@@ -45,6 +45,8 @@ pub(crate) struct TransportCounts {
     pub(crate) invalid_requests: u64,
     /// Closed because of too many HTTP/2 frames.
     pub(crate) frame_floods: u64,
+    /// Requests that were refused because their HTTP/2 connection had no room for them.
+    pub(crate) refused_streams: u64,
     /// Closed because the TLS handshake failed.
     pub(crate) failed_handshakes: u64,
 }
@@ -103,11 +105,25 @@ pub(super) struct Recorder {
 }
 
 impl ConnectionRegistry {
-    /// A registry without connections. Networks without a limit per address are proxies, whose
-    /// connections belong to many clients.
+    /// The registry of the listener of the API, without connections. Networks without a limit per
+    /// address are proxies, whose connections belong to many clients.
     pub(crate) fn new(limits: ConnectionLimits, unlimited: Vec<IpNet>) -> Arc<Self> {
+        Self::of_listener(limits, unlimited, CutOffs::new("http"))
+    }
+
+    /// A registry of the operations listener, without connections. Its cut-offs count with those of
+    /// this registry.
+    pub(crate) fn for_operations(&self, limits: ConnectionLimits) -> Arc<Self> {
+        Self::of_listener(limits, Vec::new(), self.cut_offs.of_another("operations"))
+    }
+
+    fn of_listener(
+        limits: ConnectionLimits,
+        unlimited: Vec<IpNet>,
+        cut_offs: CutOffs,
+    ) -> Arc<Self> {
         let unlimited = RwLock::new(unlimited);
-        Arc::new(Self { limits, unlimited, open: Mutex::default(), cut_offs: CutOffs::default() })
+        Arc::new(Self { limits, unlimited, open: Mutex::default(), cut_offs })
     }
 
     /// Replaces the networks without a limit per address, for connections that are opened from now
@@ -174,7 +190,8 @@ impl ConnectionRegistry {
         true
     }
 
-    /// Counts of connections since the start.
+    /// Counts of connections since the start. Those that were cut off include the operations
+    /// listener.
     pub(crate) fn counts(&self) -> TransportCounts {
         let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         TransportCounts {
@@ -186,6 +203,7 @@ impl ConnectionRegistry {
             response_timeouts: self.cut_offs.total(CutOff::ResponseTimeout),
             invalid_requests: self.cut_offs.total(CutOff::InvalidRequest),
             frame_floods: self.cut_offs.total(CutOff::FrameFlood),
+            refused_streams: self.cut_offs.total(CutOff::RefusedStream),
             failed_handshakes: self.cut_offs.total(CutOff::FailedHandshake),
         }
     }

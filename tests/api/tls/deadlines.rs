@@ -8,7 +8,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::TlsApp;
+use super::{
+    TlsApp,
+    frames::{
+        END_HEADERS, END_STREAM, FrameClient, GOAWAY, HEADERS, PING, SETTINGS, frame, request,
+    },
+};
 
 /// Timeouts of one second each, so that tests that wait for them are short.
 const SHORT_TIMEOUTS: [(&str, &str); 3] = [
@@ -91,4 +96,81 @@ async fn an_idle_connection_is_closed_with_close_notify(pool: PgPool) {
     assert!(received.starts_with(b"HTTP/1.1 404"));
     // This is no failure.
     assert_eq!(app.app.metric("keeper_http_request_timeouts_total").await.to_string(), "0");
+}
+
+/// A request of HTTP/2.
+fn get(stream: u32) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", "/nowhere"))
+}
+
+/// Reads until a response begins.
+async fn receive_headers(client: &mut FrameClient, stream: u32) {
+    loop {
+        let next = client.receive().await.unwrap();
+        if (next.kind, next.stream) == (HEADERS, stream) {
+            return;
+        }
+    }
+}
+
+/// A connection of HTTP/2 whose first request was answered.
+async fn idle_connection(app: &TlsApp) -> FrameClient {
+    let mut client = FrameClient::connect(app, &[]).await;
+    client.send(&get(1)).await;
+    receive_headers(&mut client, 1).await;
+    client
+}
+
+/// As behind a proxy that keeps connections and has a shorter idle timeout than this service.
+#[sqlx::test]
+async fn frames_without_a_request_neither_end_nor_extend_the_idle_time_of_http_2(pool: PgPool) {
+    let timeouts =
+        [("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "1"), ("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "3")];
+    let app = TlsApp::spawn_with(pool, &timeouts).await;
+    let mut client = idle_connection(&app).await;
+    let started = Instant::now();
+    // Acknowledges the settings of the server.
+    client.send(&frame(SETTINGS, 1, 0, &[])).await;
+    let goaway = 'idle: loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.send(&frame(PING, 0, 0, &[7; 8])).await;
+        loop {
+            let next = client.receive().await.expect("the connection ended without GOAWAY");
+            match next.kind {
+                GOAWAY => break 'idle next,
+                PING => break,
+                _ => {}
+            }
+        }
+    };
+    let idle = started.elapsed();
+    assert_eq!(goaway.error(), 0, "GOAWAY with NO_ERROR");
+    assert!(idle > Duration::from_secs(2) && idle < PATIENCE, "{idle:?}");
+    assert_eq!(app.app.metric("keeper_http_request_timeouts_total").await.to_string(), "0");
+}
+
+#[sqlx::test]
+async fn an_incomplete_frame_on_an_idle_connection_of_http_2_times_out(pool: PgPool) {
+    let timeouts =
+        [("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "1"), ("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "60")];
+    let app = TlsApp::spawn_with(pool, &timeouts).await;
+    let mut client = idle_connection(&app).await;
+    let started = Instant::now();
+    // The first byte of the header of a frame.
+    client.send(&[0]).await;
+    client.receive_all().await;
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert_eq!(app.app.metric("keeper_http_request_timeouts_total").await.to_string(), "1");
+}
+
+#[sqlx::test]
+async fn a_request_that_begins_before_the_end_of_the_idle_time_of_http_2_is_answered(pool: PgPool) {
+    let app = TlsApp::spawn_with(pool, &[("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "3")]).await;
+    let mut client = idle_connection(&app).await;
+    let next = get(3);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    client.send(&next[..5]).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    client.send(&next[5..]).await;
+    receive_headers(&mut client, 3).await;
 }

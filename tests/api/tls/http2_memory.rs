@@ -98,6 +98,7 @@ async fn bodies_of_unknown_length_have_room_for_the_largest_one(pool: PgPool) {
         client.send(&frame(HEADERS, END_HEADERS, 2 * number + 1, &open)).await;
     }
     assert_eq!(refused(&mut client, 7).await, (3..10).map(|n| 2 * n + 1).collect::<Vec<_>>());
+    assert_eq!(app.app.metric("keeper_http_streams_refused_total").await.to_string(), "7");
 }
 
 #[sqlx::test]

@@ -3,7 +3,10 @@
 use reqwest::Identity;
 use sqlx::PgPool;
 
-use crate::support::{TestApp, TestAuthority, TestCertificate, free_address, replace, tls_client};
+use crate::support::{
+    Instance, TestApp, TestAuthority, TestCertificate, free_address, replace, tls_client,
+    wait_until,
+};
 
 fn identity(certificate: &TestCertificate) -> Identity {
     Identity::from_pem(format!("{}\n{}", certificate.key, certificate.certificate).as_bytes())
@@ -69,4 +72,42 @@ async fn the_operations_listener_requires_a_certificate_of_the_configured_author
         assert_eq!(get(Some(identity(&server)), path).await, None, "of the listener's authority");
     }
     assert_eq!(app.command(&["health"], "").assert_success(), "ready");
+}
+
+#[sqlx::test]
+async fn a_failed_handshake_is_counted_and_logged_with_the_name_of_the_listener(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, clients, strangers) =
+        (TestAuthority::new(), TestAuthority::new(), TestAuthority::new());
+    let (certificate, key) = authority.issue(&["127.0.0.1"]).write(folder.path(), "operations");
+    let client_ca = folder.path().join("clients.crt");
+    replace(&client_ca, &clients.certificate(), 0o444);
+    let settings = [
+        ("KEEPER__LOG__FORMAT", "json"),
+        ("KEEPER__OPERATIONS__TLS__CERTIFICATE_FILE", certificate.to_str().unwrap()),
+        ("KEEPER__OPERATIONS__TLS__KEY_FILE", key.to_str().unwrap()),
+        ("KEEPER__OPERATIONS__TLS__CLIENT_CA_FILE", client_ca.to_str().unwrap()),
+    ];
+    let instance = Instance::start(&app, &settings);
+    let url = instance.operations.replacen("http:", "https:", 1) + "/metrics";
+    let client = |authority_of_client: &TestAuthority| {
+        let certificate = authority_of_client.issue(&["monitoring"]);
+        tls_client(&authority).identity(identity(&certificate)).build().unwrap()
+    };
+    let monitoring = client(&clients);
+    let failures = async || {
+        let text = monitoring.get(&url).send().await.unwrap().text().await.unwrap();
+        let name = "keeper_http_tls_handshake_failures_total ";
+        let number = text.lines().find_map(|line| line.strip_prefix(name));
+        number.unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(failures().await.to_string(), "0");
+    assert!(client(&strangers).get(&url).send().await.is_err());
+    wait_until("the failed handshake is counted", async || failures().await > 0.5).await;
+    let log = instance.stop();
+    let line = log.lines().find(|line| line.contains("a TLS handshake failed")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["keeper.listener"], "operations", "{line}");
+    assert_eq!(line["client.address"], "127.0.0.1", "{line}");
 }
