@@ -208,6 +208,28 @@ fn guides_quote_messages_that_exist() {
     });
 }
 
+/// The status, error type and code of each row in the table of a section.
+fn error_codes(document: &str, heading: &str) -> BTreeSet<[String; 3]> {
+    let text = fs::read_to_string(document).unwrap();
+    let (_, section) = text.split_once(&format!("\n{heading}\n")).unwrap();
+    let rows = section.lines().take_while(|line| !line.starts_with('#'));
+    let cells = rows.filter_map(|row| {
+        let mut cells = row.strip_prefix("| ")?.split(" | ").map(|cell| cell.trim_matches('`'));
+        let cells = [cells.next()?, cells.next()?, cells.next()?];
+        cells[0].parse::<u16>().is_ok().then(|| cells.map(str::to_owned))
+    });
+    cells.collect()
+}
+
+#[test]
+fn the_wire_contract_has_every_code_of_the_reference_and_no_other() {
+    let reference = error_codes("docs/reference/errors.md", "## Codes");
+    assert!(reference.len() > 30, "only {} codes were found", reference.len());
+    let contract = error_codes("docs/reference/wire-contract.md", "### Statuses and codes");
+    let differences: Vec<_> = reference.symmetric_difference(&contract).collect();
+    assert!(differences.is_empty(), "{differences:?}");
+}
+
 /// What prints a secret in a line of a document.
 const SECRET_SOURCES: [&str; 5] =
     ["openssl rand", "/dev/urandom", "bao token create", "--stdout", "answers.toml)"];

@@ -56,7 +56,8 @@ const LABELS: [(&str, &str, &str); 26] = [
         "keeper_database_errors",
         "class",
         "`no_connection`, `read_only`, `connection_lost`, `outcome_unknown` (of a commit; it is a \
-         `connection_lost`, too), `not_executed`, `busy`, `constraint` or `refused`",
+         `connection_lost`, too), `not_executed`, `busy`, `constraint`, `inconsistent` (a row that \
+         the service did not write failed a request) or `refused`",
     ),
     ("keeper_hashing_below_target", "scheme", "the scheme of the hash"),
     ("keeper_hashing_surveyed", "scheme", "the scheme of the hash"),
