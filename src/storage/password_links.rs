@@ -19,6 +19,22 @@ pub(crate) struct PasswordLink {
     pub(crate) expires_at: OffsetDateTime,
 }
 
+/// A link as it is stored, without its user.
+struct LinkRow {
+    digest: Vec<u8>,
+    address_digest: Vec<u8>,
+    session_epoch: i64,
+    created_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+impl LinkRow {
+    fn of_user(self, user_id: UserId) -> PasswordLink {
+        let Self { digest, address_digest, session_epoch, created_at, expires_at } = self;
+        PasswordLink { user_id, digest, address_digest, session_epoch, created_at, expires_at }
+    }
+}
+
 /// Inserts a link.
 #[tracing::instrument(name = "db.password_links.insert", skip_all, fields(user.id = %link.user_id))]
 pub(crate) async fn insert(
@@ -74,7 +90,8 @@ pub(crate) async fn take_used(
     since: OffsetDateTime,
     now: OffsetDateTime,
 ) -> Result<Option<PasswordLink>, StorageError> {
-    let taken = sqlx::query!(
+    let taken = sqlx::query_as!(
+        LinkRow,
         "DELETE FROM password_links l USING users u
          WHERE l.user_id = $1 AND u.user_id = l.user_id AND l.digest = ANY($2)
            AND l.expires_at > $3 AND (l.expires_at <= $4 OR l.session_epoch <> u.session_epoch)
@@ -86,14 +103,7 @@ pub(crate) async fn take_used(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(taken.map(|link| PasswordLink {
-        user_id,
-        digest: link.digest,
-        address_digest: link.address_digest,
-        session_epoch: link.session_epoch,
-        created_at: link.created_at,
-        expires_at: link.expires_at,
-    }))
+    Ok(taken.map(|link| link.of_user(user_id)))
 }
 
 /// Deletes every link of a user, and returns that under one of these digests.
@@ -102,7 +112,8 @@ pub(crate) async fn delete_of_user(
     user_id: UserId,
     digests: &[Vec<u8>],
 ) -> Result<Option<PasswordLink>, StorageError> {
-    let deleted = sqlx::query!(
+    let deleted = sqlx::query_as!(
+        LinkRow,
         "DELETE FROM password_links WHERE user_id = $1
          RETURNING digest, address_digest, session_epoch, created_at, expires_at",
         user_id.as_i32(),
@@ -111,14 +122,7 @@ pub(crate) async fn delete_of_user(
     .await?;
     let is_one_of = |link: &[u8]| digests.iter().any(|digest| digest.ct_eq(link).into());
     let found = deleted.into_iter().find(|link| is_one_of(&link.digest));
-    Ok(found.map(|link| PasswordLink {
-        user_id,
-        digest: link.digest,
-        address_digest: link.address_digest,
-        session_epoch: link.session_epoch,
-        created_at: link.created_at,
-        expires_at: link.expires_at,
-    }))
+    Ok(found.map(|link| link.of_user(user_id)))
 }
 
 /// Deletes up to `limit` links that expired before a moment; returns how many.
