@@ -16,6 +16,7 @@
 //! | `log_filter`, `log_events` | the log filter, and the events that it always enables |
 //! | `turns`, `fair_places`, `circuit_breaker` | limits of what callers may wait for |
 //! | `trace_context`, `export_metrics` | the traces that requests belong to; counters of the export |
+//! | `detached` | work that goes on when its request is dropped |
 //!
 //! Modules depend only on modules below them in this list; `script/lint` checks it.
 #![forbid(unsafe_code)]
@@ -25,6 +26,7 @@ mod circuit_breaker;
 mod cli;
 mod clock;
 mod configuration;
+mod detached;
 mod directory;
 mod domain;
 mod export_metrics;

@@ -10,7 +10,6 @@ pub(crate) mod activity;
 pub(crate) mod audit;
 pub(crate) mod authentication;
 pub(crate) mod credentials;
-mod detached;
 pub(crate) mod directory;
 pub(crate) mod errors;
 mod handle;

@@ -193,14 +193,13 @@ async fn an_import_in_progress_waits_until_changes_are_allowed(pool: PgPool) {
     reloading.set(&[NO_POLICY, ON]).await;
     // Lines whose change has begun end.
     let mut held = imported().await;
-    loop {
+    wait_until("no line is imported within a second", async || {
+        let before = held;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let now = imported().await;
-        if now == held {
-            break;
-        }
-        held = now;
-    }
+        held = imported().await;
+        held == before
+    })
+    .await;
     assert!(held < LINES, "the import ended before it could be held");
     reloading.set(&[NO_POLICY]).await;
     wait_for_end(&mut browser, &sent).await;

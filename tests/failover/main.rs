@@ -254,12 +254,10 @@ async fn assert_canceled_wait_reports_success(pair: &Pair) {
         let mut other = pair.primary().connect().await;
         let waits =
             "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep'";
-        loop {
-            let count: i64 =
-                sqlx::query_scalar(waits).bind(id).fetch_one(&mut other).await.unwrap();
-            if count == 1 {
-                break;
-            }
+        let begin = Instant::now();
+        while sqlx::query_scalar::<_, i64>(waits).bind(id).fetch_one(&mut other).await.unwrap() != 1
+        {
+            assert!(begin.elapsed() < Duration::from_secs(60), "nothing waits for the standby");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         sqlx::query("SELECT pg_cancel_backend($1)").bind(id).execute(&mut other).await.unwrap();

@@ -120,12 +120,7 @@ async fn wait_for_key(client: &Client, operations: &[SocketAddr], key: &str, sta
     let begin = Instant::now();
     let line = format!(r#"keyring_key{{key="{key}",state="{state}"}}"#);
     for address in operations {
-        let metrics = (reqwest::Method::GET, "/metrics");
-        loop {
-            let answer = client::send(client, *address, metrics.clone(), &Vec::new(), None).await;
-            if matches!(answer, client::Outcome::Answer(answer) if answer.body.contains(&line)) {
-                break;
-            }
+        while !has_metric(client, *address, &line).await {
             if begin.elapsed() > KEYRING_LIMIT {
                 return false;
             }
@@ -133,4 +128,11 @@ async fn wait_for_key(client: &Client, operations: &[SocketAddr], key: &str, sta
         }
     }
     true
+}
+
+/// True when the metrics of an instance contain this text.
+async fn has_metric(client: &Client, address: SocketAddr, text: &str) -> bool {
+    let metrics = (reqwest::Method::GET, "/metrics");
+    let answer = client::send(client, address, metrics, &Vec::new(), None).await;
+    matches!(answer, client::Outcome::Answer(answer) if answer.body.contains(text))
 }

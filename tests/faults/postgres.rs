@@ -288,15 +288,17 @@ impl Postgres {
     /// Promotes the server.
     pub(crate) async fn promote(&mut self) {
         let begin = Instant::now();
-        while begin.elapsed() < START_LIMIT {
+        let mut owner = loop {
             self.start_if_ended();
-            if let Ok(mut owner) = self.owner().await {
-                // It fails after the promotion.
-                let _ = execute(&mut owner, "SELECT pg_promote(false)").await;
-                break;
+            if let Ok(owner) = self.owner().await {
+                break owner;
             }
+            let is_late = begin.elapsed() > START_LIMIT;
+            assert!(!is_late, "no connection for the promotion: {}", self.log.display());
             tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        };
+        // It fails after the promotion.
+        let _ = execute(&mut owner, "SELECT pg_promote(false)").await;
         self.start().await;
     }
 

@@ -11,13 +11,15 @@ use std::{
 };
 
 use syn::{
-    BinOp, Expr, ExprBinary, ExprMethodCall, Fields, Item, Macro, Member, Pat, Token, Type,
-    parse::{ParseStream, Parser},
+    BinOp, Expr, ExprBinary, ExprMethodCall, Fields, Item, Macro, Member, Token, Type,
     punctuated::Punctuated,
     visit::{self, Visit},
 };
 
-use crate::modules::{ModuleTree, is_for_tests};
+use crate::{
+    macro_arguments::visit_arguments,
+    modules::{ModuleTree, is_for_tests},
+};
 
 /// The last words of the names of values that are compared in constant time.
 const SECRETS: &[&str] = &[
@@ -170,10 +172,7 @@ impl<'ast> Visit<'ast> for Comparisons<'_> {
     }
 
     fn visit_macro(&mut self, call: &'ast Macro) {
-        for argument in arguments(call) {
-            // The arguments live no longer than this call.
-            Comparisons { names: self.names }.visit_expr(&argument);
-        }
+        visit_arguments(self, call);
     }
 
     fn visit_item(&mut self, item: &'ast Item) {
@@ -194,24 +193,6 @@ impl<'ast> Visit<'ast> for Comparisons<'_> {
             visit::visit_impl_item_fn(self, method);
         }
     }
-}
-
-/// The expressions in a call of a macro; none if it does not take expressions.
-fn arguments(call: &Macro) -> Vec<Expr> {
-    let expressions = Punctuated::<Expr, Token![,]>::parse_terminated;
-    if let Ok(arguments) = expressions.parse2(call.tokens.clone()) {
-        return arguments.into_iter().collect();
-    }
-    let guard = |input: ParseStream<'_>| {
-        let value: Expr = input.parse()?;
-        input.parse::<Token![,]>()?;
-        Pat::parse_multi_with_leading_vert(input)?;
-        input.parse::<Token![if]>()?;
-        let condition: Expr = input.parse()?;
-        input.parse::<Option<Token![,]>>()?;
-        Ok(vec![value, condition])
-    };
-    guard.parse2(call.tokens.clone()).unwrap_or_default()
 }
 
 /// True for a literal, a constant and a variant of an enum.

@@ -1,7 +1,8 @@
 //! Finds the imports between files.
 //!
-//! An import through a re-export counts for the file that defines the item, so that the `mod.rs` of
-//! a folder may collect names without importing anything itself.
+//! Between files, an import through a re-export counts for the file that defines the item, so that the
+//! `mod.rs` of a folder may collect names without importing anything itself. Between layers, the file
+//! that re-exports an item imports it; only the names of the root stand for what they re-export.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,11 +10,15 @@ use std::{
 };
 
 use syn::{
-    Item, UseTree,
+    Item, Macro, MetaList, UseTree, Visibility,
+    parse::Parser,
     visit::{self, Visit},
 };
 
-use crate::modules::{ModulePath, ModuleTree, is_visible};
+use crate::{
+    macro_arguments::names,
+    modules::{ModulePath, ModuleTree, is_visible},
+};
 
 /// Each file with the files whose items it uses.
 pub(crate) type Imports = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
@@ -29,20 +34,29 @@ type Reexports = BTreeMap<ModulePath, Vec<Reexport>>;
 
 /// The imports between the files that define items.
 pub(crate) fn of_definitions(tree: &ModuleTree) -> Imports {
-    let reexports =
-        tree.iter().map(|(path, module)| (path.clone(), reexports_of(path, &module.items)));
-    between_files(tree, &reexports.collect())
+    let reexports = tree
+        .iter()
+        .map(|(path, module)| (path.clone(), reexports_of(path, &module.items, is_visible)));
+    between_files(tree, &reexports.collect(), false)
 }
 
-/// The imports between files as they are written: a re-export counts for the file that re-exports.
+/// The imports between files as they are written: a re-export counts for the file that re-exports,
+/// except for the file of the root.
 pub(crate) fn as_written(tree: &ModuleTree) -> Imports {
-    between_files(tree, &Reexports::new())
+    let root = tree.get(&ModulePath::new()).map(|root| &root.file);
+    // Every module can use each name of the root, also one without `pub`.
+    let names = tree
+        .iter()
+        .filter(|(_, module)| Some(&module.file) == root)
+        .map(|(path, module)| (path.clone(), reexports_of(path, &module.items, |_| true)));
+    between_files(tree, &names.collect(), true)
 }
 
-fn between_files(tree: &ModuleTree, reexports: &Reexports) -> Imports {
+/// `counts_reexports`: a file imports what it re-exports.
+fn between_files(tree: &ModuleTree, reexports: &Reexports, counts_reexports: bool) -> Imports {
     let mut imports = Imports::new();
     for (path, module) in tree {
-        let mut visitor = Paths { module: path, found: Vec::new() };
+        let mut visitor = Paths { module: path, counts_reexports, found: Vec::new() };
         for item in &module.items {
             visitor.visit_item(item);
         }
@@ -55,11 +69,16 @@ fn between_files(tree: &ModuleTree, reexports: &Reexports) -> Imports {
     imports
 }
 
-fn reexports_of(path: &ModulePath, items: &[Item]) -> Vec<Reexport> {
+/// The names that a module re-exports; `is_reexport` chooses by the visibility.
+fn reexports_of(
+    path: &ModulePath,
+    items: &[Item],
+    is_reexport: fn(&Visibility) -> bool,
+) -> Vec<Reexport> {
     let mut found = Vec::new();
     for item in items {
         if let Item::Use(item) = item
-            && is_visible(&item.vis)
+            && is_reexport(&item.vis)
         {
             for (target, name) in leaves(&item.tree, Vec::new()) {
                 let Some(target) = absolute(path, &target) else { continue };
@@ -165,6 +184,9 @@ fn defines(tree: &ModuleTree, module: &[String], name: &str) -> bool {
         Item::Struct(item) => item.ident == name,
         Item::Trait(item) => item.ident == name,
         Item::Type(item) => item.ident == name,
+        Item::Use(item) if is_visible(&item.vis) => {
+            leaves(&item.tree, Vec::new()).iter().any(|(_, bound)| bound.as_deref() == Some(name))
+        }
         _ => false,
     };
     tree.get(module).is_some_and(|module| module.items.iter().any(is_named))
@@ -173,6 +195,7 @@ fn defines(tree: &ModuleTree, module: &[String], name: &str) -> bool {
 /// Collects the paths in the code of a module.
 struct Paths<'module> {
     module: &'module ModulePath,
+    counts_reexports: bool,
     found: Vec<Vec<String>>,
 }
 
@@ -180,11 +203,25 @@ impl Paths<'_> {
     fn add(&mut self, path: &[String]) {
         self.found.extend(absolute(self.module, path));
     }
+
+    /// Adds a path that is not in a `use`.
+    fn add_in_code(&mut self, path: &[String]) {
+        if matches!(path.first().map(String::as_str), Some("crate" | "self" | "super")) {
+            self.add(path);
+        }
+    }
+
+    /// Adds the paths in the arguments of a macro. A single `crate` or `self` is no import.
+    fn add_arguments(&mut self, paths: &[Vec<String>]) {
+        for path in paths.iter().filter(|path| path.len() > 1) {
+            self.add_in_code(path);
+        }
+    }
 }
 
 impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        if !is_visible(&item.vis) {
+        if self.counts_reexports || !is_visible(&item.vis) {
             for (path, _) in leaves(&item.tree, Vec::new()) {
                 self.add(&path);
             }
@@ -197,9 +234,23 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<_> =
             path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        if matches!(segments.first().map(String::as_str), Some("crate" | "self" | "super")) {
-            self.add(&segments);
-        }
+        self.add_in_code(&segments);
         visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        self.add_arguments(&names.parse2(call.tokens.clone()).unwrap_or_default().paths);
+        visit::visit_macro(self, call);
+    }
+
+    /// Attributes have paths also in texts: `#[serde(deserialize_with = "crate::…")]`.
+    fn visit_meta_list(&mut self, list: &'ast MetaList) {
+        let names = names.parse2(list.tokens.clone()).unwrap_or_default();
+        self.add_arguments(&names.paths);
+        for text in &names.texts {
+            let path: Vec<_> = text.split("::").map(str::to_owned).collect();
+            self.add_arguments(&[path]);
+        }
+        visit::visit_meta_list(self, list);
     }
 }

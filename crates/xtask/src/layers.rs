@@ -56,10 +56,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "domain",
             "log_events",
             "export_metrics",
+            "detached",
             "clock",
         ],
     ),
-    ("key_sets", &["security", "domain", "log_events", "trace_context"]),
+    ("key_sets", &["security", "domain", "log_events", "trace_context", "detached"]),
     ("key_wrapping", &["security", "domain", "trace_context"]),
     ("directory", &["circuit_breaker", "turns", "security", "domain", "log_events"]),
     ("mail", &["security", "domain", "log_events"]),
@@ -93,6 +94,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("log_events", &["clock"]),
     ("trace_context", &[]),
     ("export_metrics", &[]),
+    ("detached", &[]),
     ("clock", &[]),
 ];
 
@@ -103,8 +105,12 @@ pub(crate) fn violations(imports: &Imports) -> Vec<String> {
         let Some(from) = layer(file) else { continue };
         let allowed = LAYERS.iter().find(|(name, _)| *name == from).map(|(_, allowed)| *allowed);
         for target in targets {
-            let Some(to) = layer(target).filter(|to| *to != from) else { continue };
-            if !allowed.is_some_and(|allowed| allowed.contains(&to)) {
+            let Some(to) = layer(target) else {
+                let (file, target) = (file.display(), target.display());
+                problems.push(format!("{file} imports {target}: define the item in a layer"));
+                continue;
+            };
+            if to != from && !allowed.is_some_and(|allowed| allowed.contains(&to)) {
                 let (file, target) = (file.display(), target.display());
                 problems.push(format!("{file} imports {target}: {from} must not import {to}"));
             }
@@ -113,7 +119,7 @@ pub(crate) fn violations(imports: &Imports) -> Vec<String> {
     problems
 }
 
-/// The layer of a file; `None` for the root of the crate, which only re-exports.
+/// The layer of a file; `None` for the root of the crate, which only re-exports items.
 fn layer(file: &Path) -> Option<&str> {
     let below = file.strip_prefix("src").ok()?;
     let first = below.components().next()?.as_os_str().to_str()?;

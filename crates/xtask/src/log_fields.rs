@@ -5,15 +5,17 @@
 use std::collections::BTreeSet;
 
 use syn::{
-    Expr, ExprLit, Ident, Lit, LitStr, Macro, Token, braced, bracketed,
+    Expr, ExprLit, Ident, Lit, LitStr, Macro, Token, braced,
     ext::IdentExt,
-    parenthesized,
     parse::{ParseStream, Parser},
     token,
     visit::{self, Visit},
 };
 
-use crate::modules::ModuleTree;
+use crate::{
+    macro_arguments::{skip, visit_arguments},
+    modules::ModuleTree,
+};
 
 /// The module of the table, whose macro `fields!` has the names in the code before `=>`.
 const TABLE: [&str; 2] = ["telemetry", "log_fields"];
@@ -112,12 +114,8 @@ impl Events {
                 Ok(fields) => self.fields.extend(fields),
                 Err(error) => self.unreadable.push(format!("cannot read {name}!: {error}")),
             }
-        } else if name != "macro_rules"
-            && let Ok(nested) = calls.parse2(tokens)
-        {
-            for call in &nested {
-                self.read(call);
-            }
+        } else if name != "macro_rules" {
+            visit_arguments(self, call);
         }
     }
 }
@@ -201,38 +199,6 @@ fn is_traces(target: &Expr) -> bool {
         target,
         Expr::Path(path) if path.path.segments.last().is_some_and(|name| name.ident == TRACES)
     )
-}
-
-/// The calls of macros in the arguments of another one, such as `tokio::select!`.
-fn calls(input: ParseStream<'_>) -> syn::Result<Vec<Macro>> {
-    let mut found = Vec::new();
-    while !input.is_empty() {
-        if input.fork().parse::<Macro>().is_ok() {
-            found.push(input.parse()?);
-            continue;
-        }
-        let content;
-        if input.peek(token::Paren) {
-            parenthesized!(content in input);
-        } else if input.peek(token::Bracket) {
-            bracketed!(content in input);
-        } else if input.peek(token::Brace) {
-            braced!(content in input);
-        } else {
-            skip(input)?;
-            continue;
-        }
-        found.extend(calls(&content)?);
-    }
-    Ok(found)
-}
-
-/// Skips a token, or a group of tokens in parentheses.
-fn skip(input: ParseStream<'_>) -> syn::Result<()> {
-    input.step(|cursor| {
-        let (_, rest) = cursor.token_tree().ok_or_else(|| cursor.error("expected a token"))?;
-        Ok(((), rest))
-    })
 }
 
 /// Skips all tokens.

@@ -7,8 +7,10 @@ mod distribution;
 mod imports;
 mod layers;
 mod log_fields;
+mod macro_arguments;
 mod modules;
 mod randomness;
+mod waiting_loops;
 
 use std::{
     fs, io,
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
 
 fn problems() -> io::Result<Vec<String>> {
     let mut problems = Vec::new();
+    problems.extend(waiting_loops::with_a_limit(Path::new("tests"))?);
     for root in roots()? {
         let tree = modules::read(&root)?;
         problems.extend(cycles::find(&imports::of_definitions(&tree)));

@@ -2,22 +2,33 @@
 //!
 //! Two functions take them from there, and return an error when it gives none.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use syn::visit::{self, Visit};
+use syn::{
+    Macro, MetaList,
+    parse::Parser,
+    visit::{self, Visit},
+};
 
-use crate::modules::ModuleTree;
+use crate::{
+    macro_arguments::{self, names},
+    modules::ModuleTree,
+};
 
 /// The files that take random bytes from the operating system.
 const SOURCES: [&str; 2] = ["src/security/random.rs", "crates/hashing-engine/src/random.rs"];
 
-/// Crates of random numbers.
+/// Crates of random numbers, and the modules with random numbers of other crates.
 const CRATES: &[&str] =
     &["fastrand", "getrandom", "oorandom", "rand", "rand_chacha", "rand_core", "rand_pcg"];
 
 /// Types and functions of other crates that make random numbers.
 const GENERATORS: &[&str] = &[
     "OsRng",
+    "SecureRandom",
     "SmallRng",
     "StdRng",
     "SysRng",
@@ -28,8 +39,12 @@ const GENERATORS: &[&str] = &[
     "new_v4",
     "new_v7",
     "now_v7",
+    "secure_random",
     "thread_rng",
 ];
+
+/// Devices of random numbers.
+const DEVICES: &[&str] = &["/dev/hwrng", "/dev/random", "/dev/urandom"];
 
 /// Files that take ids from another function. An id is no secret.
 const IDS: &[(&str, &str)] = &[
@@ -42,76 +57,113 @@ const IDS: &[(&str, &str)] = &[
     ("src/startup/initial_users.rs", "new_v4"),
 ];
 
-/// One message for each file and source that it uses.
+/// One message for each file and source that it uses, and for each outdated exception.
 pub(crate) fn from_elsewhere(tree: &ModuleTree) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut found: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
     for module in tree.values() {
-        if SOURCES.iter().any(|source| module.file == Path::new(source)) {
-            continue;
-        }
-        let mut visitor = Names { found: BTreeSet::new() };
+        let mut visitor = Sources { found: found.entry(&module.file).or_default() };
         for item in &module.items {
             visitor.visit_item(item);
         }
-        let is_id =
-            |name: &String| IDS.iter().any(|id| module.file == Path::new(id.0) && name == id.1);
-        problems.extend(visitor.found.into_iter().filter(|name| !is_id(name)).map(|name| {
-            let file = module.file.display();
-            format!("{file} uses {name}: take random bytes from random_bytes in {}", SOURCES[0])
-        }));
+    }
+    let mut problems = Vec::new();
+    for (file, names) in &found {
+        if SOURCES.iter().any(|source| *file == Path::new(source)) {
+            continue;
+        }
+        let ids: BTreeSet<_> =
+            IDS.iter().filter(|id| *file == Path::new(id.0)).map(|id| id.1).collect();
+        let shown = file.display();
+        for name in names.iter().filter(|name| !ids.contains(name.as_str())) {
+            problems.push(format!(
+                "{shown} uses {name}: take random bytes from random_bytes in {}",
+                SOURCES[0]
+            ));
+        }
+        for name in ids.into_iter().filter(|name| !names.contains(*name)) {
+            problems.push(format!(
+                "{shown} does not use {name}: remove it from IDS of crates/xtask/src/randomness.rs"
+            ));
+        }
     }
     problems
 }
 
 /// Collects the names of sources.
-struct Names {
-    found: BTreeSet<String>,
+struct Sources<'found> {
+    found: &'found mut BTreeSet<String>,
 }
 
-impl Names {
-    /// The first name of a path may be that of a crate.
+impl Sources<'_> {
+    fn add_if_in(&mut self, list: &[&str], name: &str) {
+        self.found.extend(list.contains(&name).then(|| name.to_owned()));
+    }
+
     fn add_crate(&mut self, name: &syn::Ident) {
-        let name = name.to_string();
-        self.found.extend(CRATES.contains(&name.as_str()).then_some(name));
+        self.add_if_in(CRATES, &name.to_string());
+    }
+
+    /// The arguments of a macro or an attribute.
+    fn add_arguments(&mut self, arguments: &macro_arguments::Names) {
+        for path in &arguments.paths {
+            for name in path {
+                self.add_if_in(GENERATORS, name);
+                if path.len() > 1 {
+                    self.add_if_in(CRATES, name);
+                }
+            }
+        }
+        for text in &arguments.texts {
+            self.add_if_in(DEVICES, text);
+        }
     }
 }
 
-impl<'ast> Visit<'ast> for Names {
+impl<'ast> Visit<'ast> for Sources<'_> {
     fn visit_ident(&mut self, name: &'ast syn::Ident) {
-        let name = name.to_string();
-        self.found.extend(GENERATORS.contains(&name.as_str()).then_some(name));
+        self.add_if_in(GENERATORS, &name.to_string());
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        if path.segments.len() > 1
-            && let Some(first) = path.segments.first()
-        {
-            self.add_crate(&first.ident);
+        if path.segments.len() > 1 {
+            for segment in &path.segments {
+                self.add_crate(&segment.ident);
+            }
         }
         visit::visit_path(self, path);
     }
 
-    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        for tree in roots(&item.tree) {
-            self.add_crate(tree);
-        }
-        visit::visit_item_use(self, item);
+    fn visit_item_extern_crate(&mut self, item: &'ast syn::ItemExternCrate) {
+        self.add_crate(&item.ident);
+        visit::visit_item_extern_crate(self, item);
+    }
+
+    fn visit_use_path(&mut self, path: &'ast syn::UsePath) {
+        self.add_crate(&path.ident);
+        visit::visit_use_path(self, path);
+    }
+
+    fn visit_use_name(&mut self, name: &'ast syn::UseName) {
+        self.add_crate(&name.ident);
+        visit::visit_use_name(self, name);
+    }
+
+    fn visit_use_rename(&mut self, rename: &'ast syn::UseRename) {
+        self.add_crate(&rename.ident);
+        visit::visit_use_rename(self, rename);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        self.add_arguments(&names.parse2(call.tokens.clone()).unwrap_or_default());
+        visit::visit_macro(self, call);
+    }
+
+    fn visit_meta_list(&mut self, list: &'ast MetaList) {
+        self.add_arguments(&names.parse2(list.tokens.clone()).unwrap_or_default());
+        visit::visit_meta_list(self, list);
     }
 
     fn visit_lit_str(&mut self, text: &'ast syn::LitStr) {
-        if matches!(text.value().as_str(), "/dev/urandom" | "/dev/random" | "/dev/hwrng") {
-            self.found.insert(text.value());
-        }
-    }
-}
-
-/// The first names of an import.
-fn roots(tree: &syn::UseTree) -> Vec<&syn::Ident> {
-    match tree {
-        syn::UseTree::Path(path) => vec![&path.ident],
-        syn::UseTree::Name(name) => vec![&name.ident],
-        syn::UseTree::Rename(rename) => vec![&rename.ident],
-        syn::UseTree::Glob(_) => Vec::new(),
-        syn::UseTree::Group(group) => group.items.iter().flat_map(roots).collect(),
+        self.add_if_in(DEVICES, &text.value());
     }
 }

@@ -33,13 +33,18 @@ fn files_that_import_each_other_are_found() {
     let http =
         ("src/http/mod.rs", "mod call; mod errors; mod routes; pub(crate) use routes::Route;");
     let routes = ("src/http/routes.rs", "use super::call::Call; pub(crate) struct Route(Call);");
-    // Through a re-export, and through a path in the code.
-    let call = ("src/http/call.rs", "pub(crate) struct Call; fn f(_: crate::http::errors::E) {}");
+    // Through a re-export, and through a path in the code or in the arguments of a macro.
     let errors = ("src/http/errors.rs", "use super::Route; pub(crate) struct E(Route);");
-    let messages = lint(&[ROOT, STORAGE, DOMAIN, http, routes, call, errors]);
-    let expected =
-        "files import each other: src/http/call.rs, src/http/errors.rs, src/http/routes.rs";
-    assert!(messages.contains(expected), "{messages}");
+    for code in [
+        "pub(crate) struct Call; fn f(_: crate::http::errors::E) {}",
+        "pub(crate) struct Call; fn f() { m!(crate::http::errors::E) }",
+    ] {
+        let call = ("src/http/call.rs", code);
+        let messages = lint(&[ROOT, STORAGE, DOMAIN, http, routes, call, errors]);
+        let expected =
+            "files import each other: src/http/call.rs, src/http/errors.rs, src/http/routes.rs";
+        assert!(messages.contains(expected), "{code}: {messages}");
+    }
 }
 
 #[test]
@@ -62,6 +67,55 @@ fn an_import_of_a_higher_layer_is_found_also_in_telemetry() {
     let storage = ("src/storage.rs", "pub(crate) struct Row;");
     let messages = lint(&[root, storage, domain, http, ("src/telemetry.rs", "")]);
     assert!(messages.contains("domain must not import storage"), "{messages}");
+}
+
+#[test]
+fn a_reexport_of_another_layer_is_found() {
+    let modules = "mod domain; mod http; mod storage;";
+    for (root, http) in [
+        ("", "pub(crate) use crate::storage::Row;"),
+        // A name of the root has the layer of the file that defines it.
+        ("pub use storage::Row;", "use crate::Row;"),
+        ("pub use crate::storage::Row as Line;", "fn f(_: crate::Line) {}"),
+        ("use storage::Row;", "fn f(_: super::Row) {}"),
+        ("pub use storage::*;", "use crate::Row;"),
+        ("pub mod all { pub use crate::storage::Row; }", "use crate::all::Row;"),
+    ] {
+        let root = format!("{modules} {root}");
+        let storage = ("src/storage.rs", "pub(crate) struct Row;");
+        let messages = lint(&[("src/lib.rs", &root), storage, DOMAIN, ("src/http.rs", http)]);
+        assert!(messages.contains("http must not import storage"), "{root} {http}: {messages}");
+    }
+    let root = ("src/lib.rs", "mod http; pub struct Row;");
+    let messages = lint(&[root, ("src/http.rs", "use crate::Row;")]);
+    assert!(messages.contains("src/http.rs imports src/lib.rs: define the item"), "{messages}");
+}
+
+#[test]
+fn an_import_in_the_arguments_of_a_macro_or_an_attribute_is_found() {
+    let storage = ("src/storage.rs", "pub(crate) struct Row;");
+    for code in [
+        "fn f() { join!(crate::storage::find(), 1) }",
+        "fn f() { tokio::select! { () = stop => {} row = crate::storage::find() => {} } }",
+        "fn f() -> bool { matches!(row, crate::storage::Row) }",
+        "fn f() { m!(super::storage::Row) }",
+        "fn f() { m!({ [crate::storage::Row] }) }",
+        "m! { use crate::{domain::Id, storage::Row}; }",
+        "macro_rules! m { ($name:ident) => { $crate::storage::$name() }; }",
+        "#[derive(crate::storage::Row)] struct S;",
+        "#[serde(with = \"crate::storage\")] struct S;",
+        "struct S { #[serde(default, deserialize_with = \"super::storage::read\")] f: u8 }",
+    ] {
+        let messages = lint(&[ROOT, storage, DOMAIN, ("src/http.rs", code)]);
+        assert!(messages.contains("http must not import storage"), "{code}: {messages}");
+    }
+    for code in [
+        "fn f() { m!(crate::domain::Id, self, crate) }",
+        "m! { pub(in crate::storage) struct S; pub(crate) struct T; }",
+        "fn f() { m!(\"crate::storage\", storage::Row, row.storage) }",
+    ] {
+        assert_eq!(lint(&[ROOT, storage, DOMAIN, ("src/http.rs", code)]), "", "{code}");
+    }
 }
 
 #[test]
@@ -124,6 +178,11 @@ fn a_comparison_of_a_secret_in_variable_time_is_found() {
         "cookie_password.eq_ignore_ascii_case(given)",
         "format!(\"{}\", tag == given).is_empty()",
         "matches!(given, Some(found) if found == token)",
+        "assert_matches!(given, Some(found) if found == token, \"{}\", given)",
+        "tokio::select! { () = stop => false, found = find() => { found.mac == given } }",
+        "json!({\"IsSame\": token == given}).is_null()",
+        "m!(let is_same = given == xsrf; is_same)",
+        "m!(one, |two| two == 2, [1 => nonce == given])",
     ] {
         let messages = lint_code(&format!("fn f() -> bool {{ {comparison} }}"));
         assert!(messages.contains("in variable time"), "{comparison}: {messages}");
@@ -170,6 +229,16 @@ fn random_numbers_from_elsewhere_are_found() {
         "use chacha20poly1305::aead::{OsRng, Aead};",
         "fn f() -> Uuid { Uuid::new_v4() }",
         "fn f() { File::open(\"/dev/urandom\") }",
+        "extern crate rand as numbers;",
+        "use openssl::rand::rand_bytes;",
+        "fn f() { aws_lc_rs::rand::fill(&mut key) }",
+        "fn f() { aws_lc_rs::default_provider().secure_random.fill(&mut key) }",
+        "fn f() -> String { format!(\"{}\", Uuid::new_v4()) }",
+        "fn f() -> Value { json!({\"Id\": Uuid::new_v4()}) }",
+        "fn f() -> Vec<u8> { vec![fastrand::u8(..); 32] }",
+        "fn f() { tokio::select! { () = stop => {} key = rand::random() => {} } }",
+        "fn f() { open!(\"/dev/urandom\") }",
+        "macro_rules! id { () => { uuid::Uuid::new_v4() }; }",
     ] {
         let messages = lint_code(code);
         assert!(messages.contains("take random bytes from random_bytes"), "{code}: {messages}");
@@ -177,6 +246,54 @@ fn random_numbers_from_elsewhere_are_found() {
     let source = ("src/security/random.rs", "fn f() { getrandom::fill(&mut bytes) }");
     let security = ("src/security/mod.rs", "mod random;");
     assert_eq!(lint(&[("src/lib.rs", "mod security;"), security, source]), "");
+}
+
+#[test]
+fn an_outdated_exception_for_ids_is_found() {
+    let files = |code| {
+        let http = ("src/http/mod.rs", "mod request_id;");
+        [("src/lib.rs", "mod http;"), http, ("src/http/request_id.rs", code)]
+    };
+    assert_eq!(lint(&files("fn f() { Uuid::new_v4() }")), "");
+    let messages = lint(&files("fn f() {}"));
+    assert!(messages.contains("src/http/request_id.rs does not use new_v4"), "{messages}");
+}
+
+/// Runs the lint on one statement of a test.
+fn lint_test(statement: &str) -> String {
+    let test = format!("async fn f() {{ {statement} }}");
+    lint(&[("src/lib.rs", ""), ("tests/api/outages.rs", &test)])
+}
+
+#[test]
+fn a_loop_of_a_test_that_may_end_without_its_condition_is_found() {
+    for statement in [
+        "for _ in 0..100 { if is_done() { break; } sleep(PAUSE).await; }",
+        "for _ in 1..=100 { if is_done() { break; } sleep(PAUSE).await; }",
+        "for attempt in attempts { match attempt() { Ok(()) => break, _ => sleep(PAUSE).await } }",
+        "loop { if is_done() || Instant::now() > end { break; } tokio::time::sleep(PAUSE).await; }",
+        "loop { tokio::select! { () = sleep(PAUSE) => {} () = done() => break, } }",
+        "while begin.elapsed() < LIMIT { if is_done() { break; } thread::sleep(PAUSE); }",
+        "while !is_done() && Instant::now() < end { sleep(PAUSE).await; }",
+        "run(async { 'waiting: loop { for part in parts { if part.is_read() { break 'waiting; } }
+             sleep(PAUSE).await; } });",
+    ] {
+        let messages = lint_test(statement);
+        let expected =
+            "tests/api/outages.rs: a loop of f sleeps, and may end without its condition";
+        assert!(messages.contains(expected), "{statement}: {messages}");
+    }
+    for statement in [
+        "loop { if is_done() { return; } assert!(Instant::now() < end); sleep(PAUSE).await; }",
+        "let value = loop { if let Some(value) = read() { break value; } sleep(PAUSE).await; };",
+        "while !is_done() { assert!(Instant::now() < end); sleep(PAUSE).await; }",
+        "while Instant::now() < end { save().await; sleep(PAUSE).await; }",
+        "for part in parts { loop { if part.is_read() { break; } } sleep(PAUSE).await; }",
+        "for user in users { spawn(async { sleep(PAUSE).await }); if user == last { break; } }",
+        "for user in users { if user == last { break; } }",
+    ] {
+        assert_eq!(lint_test(statement), "", "{statement}");
+    }
 }
 
 /// Runs the lint on one statement of a function, with a table of three log fields.
@@ -297,6 +414,14 @@ fn a_statement_on_several_shards_is_found() {
 }
 
 #[test]
+fn a_statement_in_the_arguments_of_a_macro_is_found() {
+    let code = "fn f() { tokio::try_join!(sqlx::query!(\"SELECT 1 FROM users\").fetch_one(a), b) }";
+    let storage = ("src/storage/mod.rs", "mod users;");
+    let messages = lint(&[("src/lib.rs", "mod storage;"), storage, ("src/storage/users.rs", code)]);
+    assert!(messages.contains("users::f: runs on several shards"), "{messages}");
+}
+
+#[test]
 fn a_form_that_a_distributed_database_refuses_is_found() {
     let upsert = |change: &str| {
         format!(
@@ -349,10 +474,23 @@ fn a_form_that_a_distributed_database_refuses_is_found() {
 
 #[test]
 fn the_name_of_a_violated_constraint_is_used_nowhere() {
-    let storage = ("src/storage/mod.rs", "mod users;");
-    let code = "fn f() { if let StorageError::Constraint(name) = error {} }";
-    let messages = lint(&[("src/lib.rs", "mod storage;"), storage, ("src/storage/users.rs", code)]);
-    assert!(messages.contains("reads the name of a violated constraint"), "{messages}");
+    let lint_users = |statement: &str| {
+        let storage = ("src/storage/mod.rs", "mod users;");
+        let code = format!("fn f() {{ {statement} }}");
+        lint(&[("src/lib.rs", "mod storage;"), storage, ("src/storage/users.rs", &code)])
+    };
+    for statement in [
+        "if let StorageError::Constraint(name) = error {}",
+        "matches!(error, StorageError::Constraint(name) if name == \"users_pkey\");",
+        "assert!(matches!(error, StorageError::Constraint(_name)));",
+        "tokio::select! { Err(StorageError::Constraint(name)) = save() => {} }",
+        "m! { error, StorageError::Constraint(name) => true, _ => false }",
+    ] {
+        let messages = lint_users(statement);
+        let expected = "reads the name of a violated constraint";
+        assert!(messages.contains(expected), "{statement}: {messages}");
+    }
+    assert_eq!(lint_users("matches!(error, StorageError::Constraint(_));"), "");
 }
 
 #[test]

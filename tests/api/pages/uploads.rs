@@ -208,12 +208,15 @@ async fn an_upload_that_takes_too_long_is_refused_counted_and_logged(pool: PgPoo
         let fields: Vec<_> = fields.into_iter().filter(|(name, _)| name != "OwnPassword").collect();
         let (mut stream, rest) = begin(&browser, url, &fields).await;
         // Each part arrives in time, and all of them do not.
-        for byte in rest.chunks(1).take(8) {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            if stream.write_all(byte).await.is_err() {
-                break;
+        let sending = async {
+            for byte in rest.chunks(1).take(8) {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                stream.write_all(byte).await?;
             }
-        }
+            Ok::<(), std::io::Error>(())
+        };
+        // It fails when the service has closed the connection.
+        let _ = sending.await;
         let answer = answer_of(stream).await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         assert!(answer.contains("File: did not arrive in time."), "{answer}");

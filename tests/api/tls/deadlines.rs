@@ -44,7 +44,7 @@ async fn a_silent_or_slow_handshake_times_out(pool: PgPool) {
     let slow = tokio::spawn(async move {
         for byte in [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc].into_iter().chain([3; 500]) {
             if writer.write_all(&[byte]).await.is_err() {
-                break;
+                return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -18,7 +18,10 @@ use self::{
     statements::Source,
     tables::TABLES,
 };
-use crate::modules::{Module, ModuleTree};
+use crate::{
+    macro_arguments::visit_arguments,
+    modules::{Module, ModuleTree},
+};
 
 pub(crate) use self::tables::definition;
 
@@ -62,6 +65,10 @@ fn constraint_names(tree: &ModuleTree) -> Vec<String> {
             let is_read = pattern.elems.iter().any(|inner| !matches!(inner, syn::Pat::Wild(_)));
             self.0 |= is_constraint && is_read;
             syn::visit::visit_pat_tuple_struct(self, pattern);
+        }
+
+        fn visit_macro(&mut self, call: &'ast syn::Macro) {
+            visit_arguments(self, call);
         }
     }
     let reads_name = |module: &&Module| {

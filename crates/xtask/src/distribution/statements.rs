@@ -9,7 +9,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::modules::ModuleTree;
+use crate::{macro_arguments::visit_arguments, modules::ModuleTree};
 
 /// The module with all SQL statements.
 const STORAGE: &str = "storage";
@@ -84,6 +84,7 @@ impl<'ast> Visit<'ast> for Queries {
 
     fn visit_macro(&mut self, call: &'ast Macro) {
         self.statement(call);
+        visit_arguments(self, call);
     }
 }
 

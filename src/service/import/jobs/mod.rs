@@ -27,9 +27,10 @@ use self::{metrics::ImportMetrics, registry::ImportRegistry};
 use super::{file::input::Source, run::Importers};
 use crate::{
     clock,
+    detached::detached,
     domain::change_context::ChangeContext,
     service::{
-        detached::detached, errors::ChangeUserError, operations::maintenance::in_change_of_task,
+        errors::ChangeUserError, operations::maintenance::in_change_of_task,
         user_transaction::UserTransactions,
     },
     storage::StorageError,

@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 /// Runs a future in a task of its own, and waits for its result. When the caller is dropped, it goes on
 /// to its end.
-pub(in crate::service) async fn detached<F>(future: F) -> F::Output
+pub(crate) async fn detached<F>(future: F) -> F::Output
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
