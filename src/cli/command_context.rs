@@ -21,7 +21,7 @@ use crate::{
     },
     service::users::directory::UserDirectory,
     startup::{self, Components},
-    storage::privileges::GrantedRole,
+    storage::{Database, privileges::GrantedRole},
     telemetry::export::Export,
 };
 
@@ -88,7 +88,25 @@ pub(super) async fn open_with(
     needed: GrantedRole,
 ) -> Result<Components, Failure> {
     require(settings.problems_of_commands())?;
+    let database = startup::connect_for_command(&settings).await?;
+    build(settings, database, needed).await
+}
+
+/// Like [`open_with`], with the timeouts of the service, which `doctor` examines.
+pub(super) async fn open_with_timeouts(
+    settings: Settings,
+    needed: GrantedRole,
+) -> Result<Components, Failure> {
+    require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
+    build(settings, database, needed).await
+}
+
+async fn build(
+    settings: Settings,
+    database: Database,
+    needed: GrantedRole,
+) -> Result<Components, Failure> {
     startup::require_privileges(&database, needed).await?;
     startup::require_migrations(&database).await?;
     let keyring = startup::open_keyring(&settings, &database, needed).await?;

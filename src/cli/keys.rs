@@ -143,7 +143,9 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::Wrap { keyring, master_key } => wrap(&settings, keyring, &master_key).await?,
         Command::Rewrap { keyring, master_key } => rewrap(&settings, keyring, &master_key).await?,
         Command::Unwrap { keyring } => unwrap(&settings, keyring).await?,
-        Command::ConfirmBackup { file } => return key_backup::confirm(settings, file).await,
+        Command::ConfirmBackup { file } => {
+            return Box::pin(key_backup::confirm(settings, file)).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,7 @@ use crate::{
         credentials::change_requirements::{ChangeRequirements, NewMark},
         errors::ChangeUserError,
     },
-    storage::change_marks::UnmarkedUser,
+    storage::change_marks::CredentialOwner,
 };
 
 /// The number of users that are read at a time.
@@ -144,10 +144,10 @@ async fn require_all(
     let bar = progress::bar(u64::try_from(count).unwrap_or_default(), progress::RATE);
     let (mut counts, mut after) = (Counts::default(), None);
     loop {
-        let listed = requirements.list_unmarked_after(after, credential_type, PAGE).await?;
+        let listed = requirements.list_owners_after(after, credential_type, PAGE).await?;
         let Some(last) = listed.last() else { break };
         after = Some(last.user_id);
-        for UnmarkedUser { user_id, user_type } in listed {
+        for CredentialOwner { user_id, user_type, is_marked } in listed {
             if stop.is_requested() {
                 bar.finish_and_clear();
                 output::print_status(format_args!(
@@ -156,8 +156,12 @@ async fn require_all(
                 ));
                 return Ok(ExitCode::FAILURE);
             }
+            if is_marked {
+                continue;
+            }
             bar.inc(1);
-            if !user_type.may_change_password() {
+            // A user whose type is invalid is refused below, by name.
+            if user_type.is_some_and(|kind| !kind.may_change_password()) {
                 counts.skipped += 1;
                 continue;
             }
@@ -190,6 +194,6 @@ pub(super) async fn clear(
     let credential_type = credential_type(&services.credentials, target)?;
     let requirements = &services.credentials.requirements;
     let context = operator.change_context();
-    let cleared = requirements.clear(context, user.user_id, credential_type).await?;
+    let cleared = requirements.clear(context, user.user_id, credential_type, None).await?;
     command_context::print_outcome(cleared, "no change required", "no change was required")
 }

@@ -158,16 +158,25 @@ async fn changed(
 async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Failure> {
     let bar = progress::bar(rotation.count_to_reseal().await?, progress::RATE);
     let mut pass = ResealPass::default();
-    while !stop.is_requested() && rotation.reseal_next(&mut pass).await? {
-        bar.set_position(pass.seen);
-    }
+    let outcome = loop {
+        if stop.is_requested() {
+            break Ok(());
+        }
+        match rotation.reseal_next(&mut pass).await {
+            Ok(true) => bar.set_position(pass.seen),
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
     bar.finish_and_clear();
     for (user_id, credential_type) in &pass.unopened {
         output::print_status(format_args!(
             "{credential_type} of user {user_id} cannot be unsealed; check that the keyring \
-             contains its key"
+             contains its key, and run `audit verify`"
         ));
     }
+    // Credentials before an error are named, too.
+    outcome?;
     let left = rotation.count_to_reseal().await?;
     output::print_status(format_args!("resealed {} credentials, {left} left", pass.resealed));
     if left == 0 {
@@ -175,6 +184,12 @@ async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Fail
     }
     if stop.is_requested() {
         output::print_status("stopped; run the same command to resume");
+    } else if pass.locked > 0 {
+        output::print_status(format_args!(
+            "left {} credentials: timed out waiting for another transaction, or conflicted with it; \
+             run the same command again",
+            pass.locked
+        ));
     } else if pass.unopened.is_empty() {
         output::print_status(
             "an instance still seals under another key; wait until every instance has this \

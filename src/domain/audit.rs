@@ -243,13 +243,18 @@ pub(crate) struct ChainLink {
     pub(crate) mac: Vec<u8>,
 }
 
-/// The head of a chain in the user's row, and the state that the chain must explain.
+/// The head of a chain in the user's row.
 #[derive(Debug)]
 pub(crate) struct ChainHead {
     pub(crate) user_id: UserId,
     /// Of the last event.
     pub(crate) sequence: i64,
     pub(crate) mac: Vec<u8>,
+}
+
+/// The state in the user's row that the chain must explain.
+#[derive(Debug)]
+pub(crate) struct AuditedState {
     pub(crate) session_epoch: i64,
     pub(crate) may_administer_users: bool,
     pub(crate) role: Option<Role>,

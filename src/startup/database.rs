@@ -64,6 +64,22 @@ async fn require_usable_sessions(
 /// # Errors
 /// When a setting is missing or invalid, or the connection fails.
 pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
+    connect_with(settings, settings.database.statement_timeout).await
+}
+
+/// As [`connect`], without a time limit for statements: a command may read whole tables. Behind a
+/// connection pooler in transaction mode, only `Connection::begin_unlimited` lifts the limit.
+///
+/// # Errors
+/// The errors of [`connect`].
+pub(crate) async fn connect_for_command(settings: &Settings) -> Result<Database, StartError> {
+    connect_with(settings, Duration::ZERO).await
+}
+
+async fn connect_with(
+    settings: &Settings,
+    statement_timeout: Duration,
+) -> Result<Database, StartError> {
     let problems = problems_of_database(settings);
     if !problems.is_empty() {
         return Err(StartError::Setting(Problems(problems).to_string()));
@@ -76,7 +92,11 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
         files: DatabaseFiles::of(settings).map(files_source),
         maximum_connections: settings.maximum_connections,
         acquire_timeout: settings.acquire_timeout,
-        timeouts: Timeouts { lock: settings.lock_timeout, statement: settings.statement_timeout },
+        timeouts: Timeouts {
+            lock: settings.lock_timeout,
+            statement: statement_timeout,
+            idle: settings.statement_timeout,
+        },
         transaction_pooling: settings.transaction_pooling,
         is_distributed: match settings.distributed {
             DistributionSetting::Auto => None,

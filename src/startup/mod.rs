@@ -15,6 +15,7 @@ mod directory;
 mod drain;
 mod error;
 mod files;
+mod fingerprints;
 mod first_start;
 mod initial_users;
 mod keyring;
@@ -27,6 +28,7 @@ mod parts;
 mod prerequisites;
 mod protection;
 mod reload;
+mod reload_tasks;
 mod request_state;
 mod running;
 mod saving;
@@ -45,7 +47,9 @@ pub(crate) use self::{
     application::{StartSummary, listen},
     audit_sinks::check_sink,
     components::{Components, build},
-    database::{connect_when_ready, migrate, require_kind, require_migrations},
+    database::{
+        connect_for_command, connect_when_ready, migrate, require_kind, require_migrations,
+    },
     database_roles::{
         RoleInspection, RoleInspections, inspect_roles, require_privileges, summary,
         warn_about_role,
@@ -61,7 +65,7 @@ pub(crate) use self::{
     migration::check_migration_hook,
     options::test_hashing,
     protection::{Protection, forbid_core_dumps, protect},
-    reload::ReloadSignal,
+    reload_tasks::ReloadSignal,
     settings_findings::check_settings,
     settings_reload::watch_settings,
     systemd::notify_ready,

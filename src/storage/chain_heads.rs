@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{error::StorageError, roles::parse_role};
 use crate::domain::{
-    audit::{AuditEvent, AuditKind, ChainHead, ChainLink},
+    audit::{AuditEvent, AuditKind, AuditedState, ChainHead, ChainLink},
     principal::AuthenticationScheme,
     user::{UserId, UserType, may_administer_users},
 };
@@ -24,22 +24,36 @@ struct HeadRow {
     is_deleted: bool,
 }
 
-impl TryFrom<HeadRow> for ChainHead {
+impl HeadRow {
+    /// `None` if a value is invalid.
+    fn state(&self) -> Option<AuditedState> {
+        let user_type = UserType::parse(&self.user_type)?;
+        Some(AuditedState {
+            session_epoch: self.session_epoch,
+            may_administer_users: !self.is_deleted
+                && may_administer_users(user_type, self.is_administrator),
+            role: parse_role(self.role.as_deref().filter(|_| !self.is_deleted)).ok()?,
+            is_retired: self.is_retired,
+        })
+    }
+}
+
+/// The head of a chain with the state of its user, as they are stored.
+pub(crate) struct StoredHead {
+    pub(crate) head: ChainHead,
+    /// `None` if a value in the user's row is invalid.
+    pub(crate) state: Option<AuditedState>,
+}
+
+impl TryFrom<HeadRow> for StoredHead {
     type Error = StorageError;
 
     fn try_from(row: HeadRow) -> Result<Self, StorageError> {
-        let inconsistent = || StorageError::Inconsistent { table: "users" };
-        let user_type = UserType::parse(&row.user_type).ok_or_else(inconsistent)?;
-        Ok(Self {
-            user_id: UserId::try_from(row.user_id).map_err(|_| inconsistent())?,
-            sequence: row.audit_sequence,
-            mac: row.audit_mac,
-            session_epoch: row.session_epoch,
-            may_administer_users: !row.is_deleted
-                && may_administer_users(user_type, row.is_administrator),
-            role: parse_role(row.role.as_deref().filter(|_| !row.is_deleted))?,
-            is_retired: row.is_retired,
-        })
+        let user_id = UserId::try_from(row.user_id);
+        let user_id = user_id.map_err(|_| StorageError::Inconsistent { table: "users" })?;
+        let state = row.state();
+        let head = ChainHead { user_id, sequence: row.audit_sequence, mac: row.audit_mac };
+        Ok(Self { head, state })
     }
 }
 
@@ -48,7 +62,7 @@ pub(crate) async fn list_after(
     connection: &mut PgConnection,
     after: i32,
     limit: i64,
-) -> Result<Vec<ChainHead>, StorageError> {
+) -> Result<Vec<StoredHead>, StorageError> {
     sqlx::query_as!(
         HeadRow,
         r#"SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
@@ -60,7 +74,7 @@ pub(crate) async fn list_after(
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(ChainHead::try_from)
+    .map(StoredHead::try_from)
     .collect()
 }
 
@@ -68,7 +82,7 @@ pub(crate) async fn list_after(
 pub(crate) async fn find(
     connection: &mut PgConnection,
     user_ids: &[i32],
-) -> Result<Vec<ChainHead>, StorageError> {
+) -> Result<Vec<StoredHead>, StorageError> {
     sqlx::query_as!(
         HeadRow,
         r#"SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
@@ -79,7 +93,7 @@ pub(crate) async fn find(
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(ChainHead::try_from)
+    .map(StoredHead::try_from)
     .collect()
 }
 

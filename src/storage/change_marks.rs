@@ -1,4 +1,4 @@
-//! Marks credentials that their owners must change, and lists those without a mark.
+//! Marks credentials that their owners must change, and lists the owners.
 
 use sqlx::PgConnection;
 
@@ -58,35 +58,39 @@ pub(crate) async fn count_unmarked(
     Ok(count)
 }
 
-/// A user whose credential has no mark.
+/// The owner of a credential.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct UnmarkedUser {
+pub(crate) struct CredentialOwner {
     pub(crate) user_id: UserId,
-    pub(crate) user_type: UserType,
+    /// `None` if the value in the user's row is invalid.
+    pub(crate) user_type: Option<UserType>,
+    /// True if the credential has a mark.
+    pub(crate) is_marked: bool,
 }
 
-/// Lists up to `limit` users after that one, by id, whose credential of a type has no mark.
-pub(crate) async fn list_unmarked_after(
+/// Lists up to `limit` owners of a credential of a type after that user, by id.
+pub(crate) async fn list_owners_after(
     connection: &mut PgConnection,
     user_id: Option<UserId>,
     credential_type: &str,
     limit: i64,
-) -> Result<Vec<UnmarkedUser>, StorageError> {
+) -> Result<Vec<CredentialOwner>, StorageError> {
     let rows = sqlx::query!(
-        "SELECT c.user_id, u.user_type FROM credentials c JOIN users u ON u.user_id = c.user_id
-         WHERE c.user_id > $1 AND c.credential_type = $2 AND c.change_required IS NULL
-         ORDER BY c.user_id LIMIT $3",
+        r#"SELECT c.user_id, u.user_type, c.change_required IS NOT NULL AS "is_marked!"
+           FROM credentials c JOIN users u ON u.user_id = c.user_id
+           WHERE c.user_id > $1 AND c.credential_type = $2
+           ORDER BY c.user_id LIMIT $3"#,
         user_id.map_or(0, UserId::as_i32),
         credential_type,
         limit,
     )
     .fetch_all(connection)
     .await?;
-    let user = |id, user_type: &str| {
+    let owner = |id, user_type: &str, is_marked| {
         let user_id = UserId::try_from(id).ok()?;
-        Some(UnmarkedUser { user_id, user_type: UserType::parse(user_type)? })
+        Some(CredentialOwner { user_id, user_type: UserType::parse(user_type), is_marked })
     };
-    let inconsistent = || StorageError::Inconsistent { table: "users" };
-    let users = rows.iter().map(|row| user(row.user_id, &row.user_type).ok_or_else(inconsistent));
-    users.collect()
+    let inconsistent = || StorageError::Inconsistent { table: "credentials" };
+    let owners = rows.iter().map(|row| owner(row.user_id, &row.user_type, row.is_marked));
+    owners.map(|owner| owner.ok_or_else(inconsistent)).collect()
 }

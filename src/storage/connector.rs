@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use time::OffsetDateTime;
@@ -28,9 +29,11 @@ pub(crate) struct ConnectionFiles {
     pub(crate) client_key: Option<SecretBox<Vec<u8>>>,
 }
 
-/// Reads the files; called for each new connection.
-pub(crate) type ConnectionFilesSource =
-    Box<dyn Fn() -> Result<ConnectionFiles, Box<dyn Error + Send + Sync>> + Send + Sync>;
+/// Reads the files within a time limit; called for each new connection. It must not block its thread.
+pub(crate) type ConnectionFilesSource = Box<dyn Fn(Duration) -> ReadingFiles + Send + Sync>;
+
+/// The contents of the files, or why they were not read.
+type ReadingFiles = BoxFuture<'static, Result<ConnectionFiles, Box<dyn Error + Send + Sync>>>;
 
 /// A connection in the pool.
 pub(super) struct Pooled {
@@ -91,7 +94,8 @@ pub(super) struct Connector {
     pub(super) files: Option<ConnectionFilesSource>,
     /// The contents of the files with which the last connection was opened.
     pub(super) last_good: RwLock<Option<Arc<ConnectionFiles>>>,
-    /// The time limit for checking an idle connection before use.
+    /// The time limit for checking an idle connection before use, and for reading the files while there
+    /// are former contents.
     pub(super) check_timeout: Duration,
     pub(super) timeouts: Timeouts,
     /// True when a session belongs to a transaction only, so that its settings cannot be changed.
@@ -103,8 +107,10 @@ pub(super) struct Connector {
 pub(crate) struct Timeouts {
     /// For waiting for a lock.
     pub(crate) lock: Duration,
-    /// For a statement, and for an idle transaction.
+    /// For a statement; zero for none.
     pub(crate) statement: Duration,
+    /// For a transaction that is idle.
+    pub(crate) idle: Duration,
 }
 
 impl Connector {
@@ -143,7 +149,9 @@ impl Connector {
         options: &PgConnectOptions,
     ) -> Result<Pooled, StorageError> {
         let Some(read) = &self.files else { return self.open_with(options).await };
-        let files = read().map_err(StorageError::NoCredentials)?;
+        // Without former contents, the time limit is that of the request.
+        let limit = self.last_good().map_or(Duration::MAX, |_| self.check_timeout);
+        let files = read(limit).await.map_err(StorageError::NoCredentials)?;
         let opened = self.open_with(&with_files(options.clone(), &files)).await?;
         *self.last_good.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(files));
         Ok(opened)
@@ -186,10 +194,11 @@ impl Connector {
                       pid AS "process!", backend_start AS started_at,
                       set_config('lock_timeout', $1, false) AS lock,
                       set_config('statement_timeout', $2, false) AS statement,
-                      set_config('idle_in_transaction_session_timeout', $2, false) AS idle
+                      set_config('idle_in_transaction_session_timeout', $3, false) AS idle
                FROM pg_stat_get_activity(pg_backend_pid())"#,
             milliseconds(self.timeouts.lock),
             milliseconds(self.timeouts.statement),
+            milliseconds(self.timeouts.idle),
         )
         .fetch_one(connection)
         .await?;

@@ -21,19 +21,19 @@ pub(crate) struct Candidate {
     pub(crate) credentials: Vec<StoredCredential>,
 }
 
-struct CredentialRow {
-    user_id: i32,
-    credential_type: String,
-    sealed_hash: Vec<u8>,
-    key_id: String,
-    hash_scheme: String,
-    hash_memory_kib: i32,
-    hash_iterations: i32,
-    hash_parallelism: i32,
-    version: i64,
-    valid_from: Option<OffsetDateTime>,
-    valid_to: Option<OffsetDateTime>,
-    change_required: Option<String>,
+pub(super) struct CredentialRow {
+    pub(super) user_id: i32,
+    pub(super) credential_type: String,
+    pub(super) sealed_hash: Vec<u8>,
+    pub(super) key_id: String,
+    pub(super) hash_scheme: String,
+    pub(super) hash_memory_kib: i32,
+    pub(super) hash_iterations: i32,
+    pub(super) hash_parallelism: i32,
+    pub(super) version: i64,
+    pub(super) valid_from: Option<OffsetDateTime>,
+    pub(super) valid_to: Option<OffsetDateTime>,
+    pub(super) change_required: Option<String>,
 }
 
 impl TryFrom<CredentialRow> for StoredCredential {
@@ -208,34 +208,6 @@ pub(crate) async fn lock_by_type(
     .transpose()
 }
 
-/// Lists up to `limit` credentials after that user and type, by user and type, except those that
-/// are sealed under the key `not_sealed_under`.
-pub(crate) async fn list_after(
-    connection: &mut PgConnection,
-    user_id: i32,
-    credential_type: &str,
-    not_sealed_under: Option<&str>,
-    limit: i64,
-) -> Result<Vec<StoredCredential>, StorageError> {
-    sqlx::query_as!(
-        CredentialRow,
-        "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
-                hash_iterations, hash_parallelism, version, valid_from, valid_to, change_required
-         FROM credentials
-         WHERE (user_id, credential_type) > ($1, $2) AND key_id IS DISTINCT FROM $3
-         ORDER BY user_id, credential_type LIMIT $4",
-        user_id,
-        credential_type,
-        not_sealed_under,
-        limit,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(StoredCredential::try_from)
-    .collect()
-}
-
 pub(super) struct KindRow {
     pub(super) hash_scheme: String,
     pub(super) hash_memory_kib: i32,
@@ -285,26 +257,6 @@ pub(super) async fn list_kinds(
     .fetch_all(connection)
     .await?;
     Ok(rows)
-}
-
-/// Lists all credentials of these users, by user and type.
-pub(crate) async fn list_stored(
-    connection: &mut PgConnection,
-    user_ids: &[UserId],
-) -> Result<Vec<StoredCredential>, StorageError> {
-    let user_ids: Vec<_> = user_ids.iter().map(|id| id.as_i32()).collect();
-    sqlx::query_as!(
-        CredentialRow,
-        "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
-                hash_iterations, hash_parallelism, version, valid_from, valid_to, change_required
-         FROM credentials WHERE user_id = ANY($1) ORDER BY user_id, credential_type",
-        &user_ids,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(StoredCredential::try_from)
-    .collect()
 }
 
 struct SummaryRow {

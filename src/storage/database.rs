@@ -165,9 +165,8 @@ async fn try_to_migrate(database: &Database) -> Result<Result<(), MigrateError>,
     .fetch_one(&mut *connection)
     .await?;
     let migrated = migrator().run(&mut *connection).await;
-    // Its settings are changed, so it is not reused. After a failure, it also holds the lock of
-    // migrations. A failure of closing must not hide the result.
-    let _ = connection.close().await;
+    // After a failure, it also holds the lock of migrations.
+    connection.discard().await;
     Ok(migrated)
 }
 

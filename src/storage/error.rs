@@ -35,7 +35,7 @@ pub(crate) enum StorageError {
     #[error("the connection to the database was lost")]
     ConnectionLost(#[source] sqlx::Error),
     /// The statement timed out or conflicted with another transaction; nothing was done.
-    #[error("timed out waiting for another transaction, or conflicted with it")]
+    #[error("{}", busy(.0))]
     Busy(#[source] sqlx::Error),
     /// Other requests of the caller use as many connections as one caller may, for the whole time limit;
     /// nothing was done.
@@ -77,6 +77,9 @@ const REFUSED: [(&str, &str); 7] = [
     ("57P03", "the database server is starting, stopping or in recovery"),
     ("57P", "the database server is stopping"),
 ];
+
+/// The SQLSTATE of a statement that was canceled, mostly after `statement_timeout`.
+const CANCELED: &str = "57014";
 
 /// SQLSTATEs of prepared statements that a connection pooler has mixed up.
 const MIXED_UP_STATEMENTS: [&str; 2] = ["26000", "42P05"];
@@ -258,6 +261,16 @@ fn no_connection(error: &sqlx::Error) -> &'static str {
     refused.map_or("the database cannot be reached", |(_, reason)| *reason)
 }
 
+/// Why a statement was not executed to its end.
+fn busy(error: &sqlx::Error) -> &'static str {
+    if has_code(error, &[CANCELED]) {
+        "a statement took longer than statement_timeout (database.statement_timeout_seconds), or was \
+         canceled"
+    } else {
+        "timed out waiting for another transaction, or conflicted with it"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{borrow::Cow, error::Error, fmt};
@@ -327,6 +340,15 @@ mod tests {
         }
         for code in ["42601", "22001", "0A000"] {
             assert!(matches!(server_error(code, ""), StorageError::Refused(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn only_a_lock_or_a_conflict_is_said_to_wait_for_another_transaction() {
+        for code in BUSY {
+            let text = server_error(code, "").to_string();
+            let waits = text.contains("waiting for another transaction");
+            assert_eq!((waits, text.contains("statement_timeout")), (code != "57014", !waits));
         }
     }
 

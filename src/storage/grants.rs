@@ -65,8 +65,7 @@ pub(crate) async fn grant(
     .fetch_one(&mut *connection)
     .await?;
     sqlx::query_file!("src/storage/grant_privileges.sql").execute(&mut *connection).await?;
-    // Its settings are changed, so it is not reused.
-    connection.close().await?;
+    connection.discard().await;
     Ok(())
 }
 

@@ -5,8 +5,6 @@ use sqlx::PgConnection;
 use super::{error::StorageError, privileges::TABLES};
 use crate::domain::user::UserId;
 
-const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "users" };
-
 /// Lists the tables that have no primary key, as after a restore without `post-data`.
 pub(crate) async fn list_tables_without_key(
     connection: &mut PgConnection,
@@ -63,11 +61,12 @@ struct GapRow {
     user_id: i32,
 }
 
-/// Lists up to `limit` users whose row in a directory is missing, or leads nowhere.
+/// Lists up to `limit` users whose row in a directory is missing, or leads nowhere; `None` for a row
+/// with an invalid id.
 pub(crate) async fn list_directory_gaps(
     connection: &mut PgConnection,
     limit: i64,
-) -> Result<Vec<(UserId, DirectoryGap)>, StorageError> {
+) -> Result<Vec<(Option<UserId>, DirectoryGap)>, StorageError> {
     let rows = sqlx::query_as!(
         GapRow,
         r#"SELECT kind AS "kind!", user_id AS "user_id!" FROM (
@@ -92,16 +91,15 @@ pub(crate) async fn list_directory_gaps(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let gap = match row.kind.as_str() {
-                "login name" => DirectoryGap::LoginName,
-                "nickname" => DirectoryGap::NickName,
-                _ => DirectoryGap::Identifier,
-            };
-            Ok((UserId::try_from(row.user_id).map_err(|_| INCONSISTENT)?, gap))
-        })
-        .collect()
+    let gaps = rows.into_iter().map(|row| {
+        let gap = match row.kind.as_str() {
+            "login name" => DirectoryGap::LoginName,
+            "nickname" => DirectoryGap::NickName,
+            _ => DirectoryGap::Identifier,
+        };
+        (UserId::try_from(row.user_id).ok(), gap)
+    });
+    Ok(gaps.collect())
 }
 
 /// The stored digest of an identifier.

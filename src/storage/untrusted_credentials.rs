@@ -185,30 +185,65 @@ pub(crate) async fn delete(
 /// The key of a row: user, type and public value.
 pub(crate) type UntrustedKey = (i32, String, String);
 
-/// Lists up to `limit` credentials after a key that are not sealed under this key of the keyring.
-pub(crate) async fn list_not_sealed_under(
+/// An untrusted credential, as it is stored.
+pub(crate) struct StoredUntrustedRow {
+    pub(crate) key: UntrustedKey,
+    /// The key of the keyring that it is sealed under.
+    pub(crate) key_id: String,
+    /// `None` if a value in its row is invalid.
+    pub(crate) credential: Option<StoredUntrusted>,
+}
+
+/// Lists up to `limit` credentials after a key, by key, also those whose rows have invalid values.
+pub(crate) async fn list_after(
     connection: &mut PgConnection,
-    key_id: &str,
     after: &UntrustedKey,
     limit: i64,
-) -> Result<Vec<StoredUntrusted>, StorageError> {
+) -> Result<Vec<StoredUntrustedRow>, StorageError> {
     let (user_id, credential_type, public_value) = after;
-    let rows = sqlx::query_as!(
-        UntrustedRow,
-        "SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
-                valid_from, valid_to, version
-         FROM untrusted_credentials
-         WHERE (user_id, credential_type, public_value) > ($1, $2, $3) AND key_id <> $4
-         ORDER BY user_id, credential_type, public_value LIMIT $5",
+    // A time that the type of times cannot have, such as infinity, is left out.
+    let rows = sqlx::query!(
+        r#"SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
+                  valid_from IS NOT NULL AS "has_start!",
+                  CASE WHEN valid_from BETWEEN '0001-01-01 00:00:00+00'
+                                           AND '9999-12-31 23:59:59.999999+00'
+                       THEN valid_from END AS "valid_from?",
+                  valid_to IS NOT NULL AS "has_end!",
+                  CASE WHEN valid_to BETWEEN '0001-01-01 00:00:00+00'
+                                         AND '9999-12-31 23:59:59.999999+00'
+                       THEN valid_to END AS "valid_to?",
+                  version
+           FROM untrusted_credentials
+           WHERE (user_id, credential_type, public_value) > ($1, $2, $3)
+           ORDER BY user_id, credential_type, public_value LIMIT $4"#,
         user_id,
         credential_type,
         public_value,
-        key_id,
         limit,
     )
     .fetch_all(connection)
     .await?;
-    all(rows)
+    let stored = rows.into_iter().map(|row| {
+        let has_valid_times =
+            row.valid_from.is_some() == row.has_start && row.valid_to.is_some() == row.has_end;
+        let key = (row.user_id, row.credential_type.clone(), row.public_value.clone());
+        let key_id = row.key_id.clone();
+        let row = UntrustedRow {
+            user_id: row.user_id,
+            credential_type: row.credential_type,
+            public_value: row.public_value,
+            sealed_secret: row.sealed_secret,
+            key_id: row.key_id,
+            comment: row.comment,
+            is_active: row.is_active,
+            valid_from: row.valid_from,
+            valid_to: row.valid_to,
+            version: row.version,
+        };
+        let credential = StoredUntrusted::try_from(row).ok().filter(|_| has_valid_times);
+        StoredUntrustedRow { key, key_id, credential }
+    });
+    Ok(stored.collect())
 }
 
 /// Replaces the secret of a credential by one that was sealed under another key; false when the row

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{PLAIN, Server, TestApp, keeper};
+use crate::support::{PLAIN, Server, TestApp, keeper, run_with_input};
 
 /// Starts the service and undoes the one change that the test setup makes without an event.
 async fn app_with_intact_chains(pool: PgPool) -> TestApp {
@@ -101,7 +101,7 @@ async fn chains_are_verified_across_the_pages_that_are_read(pool: PgPool) {
 }
 
 /// Changes by somebody with write access to the database, and the finding for each.
-const TAMPERINGS: [(&str, &str); 16] = [
+const TAMPERINGS: [(&str, &str); 20] = [
     (
         "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 2",
         "event 2 is missing",
@@ -171,6 +171,25 @@ const TAMPERINGS: [(&str, &str); 16] = [
         "UPDATE audit_events SET occurred_at = 'infinity' WHERE user_id = 278 AND sequence = 2",
         "an event after event 1 is invalid",
     ),
+    (
+        "UPDATE credentials SET valid_from = '2030-01-01 00:00:00.1+00',
+             valid_to = '2030-01-01 00:00:00.2+00' WHERE user_id = 278",
+        "the credential CRM5/PASSWORD cannot be unsealed: it was changed or moved",
+    ),
+    (
+        "UPDATE credentials SET valid_to = 'infinity' WHERE user_id = 278",
+        "the credential CRM5/PASSWORD cannot be unsealed: it was changed or moved",
+    ),
+    (
+        "ALTER TABLE users DROP CONSTRAINT users_user_type_check;
+         UPDATE users SET user_type = 'robot' WHERE user_id = 278",
+        "a value in the user's row is invalid",
+    ),
+    (
+        "ALTER TABLE users DROP CONSTRAINT users_role_check;
+         UPDATE users SET role = 'owner' WHERE user_id = 278",
+        "a value in the user's row is invalid",
+    ),
 ];
 
 #[sqlx::test]
@@ -192,6 +211,39 @@ async fn audit_verify_finds_every_change_made_in_the_database(pool: PgPool) {
         .await;
     }
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
+}
+
+/// Every row is read in order of the users, so that a row that ended the command would hide the rest.
+#[sqlx::test]
+async fn a_row_with_an_invalid_value_hides_no_other_finding(pool: PgPool) {
+    let app = app_with_intact_chains(pool).await;
+    execute_sql(
+        &app,
+        "ALTER TABLE users DROP CONSTRAINT users_user_type_check;
+         UPDATE users SET user_type = 'robot' WHERE user_id = 1;
+         UPDATE credentials SET valid_to = 'infinity' WHERE user_id = 1;
+         UPDATE credentials SET valid_from = '2030-01-01 00:00:00.1+00',
+             valid_to = '2030-01-01 00:00:00.2+00' WHERE user_id = 278;
+         UPDATE users SET session_epoch = 9 WHERE user_id = 300",
+    )
+    .await;
+    let changed = "the credential CRM5/PASSWORD cannot be unsealed: it was changed or moved";
+    let found = [
+        (1, "a value in the user's row is invalid"),
+        (1, changed),
+        (278, changed),
+        (300, "the session epoch was changed without an event"),
+    ];
+    let found = found.map(|(user, text)| (user, text.to_owned()));
+    assert_eq!(verify(&app, &[]), (1, found.to_vec()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("anchors");
+    let anchors = app.command(&["audit", "anchor"], "").assert_success();
+    assert_eq!(anchors.lines().count(), 3);
+    fs::write(&file, anchors).unwrap();
+    let finished = app.command(&["audit", "verify", "--anchors", file.to_str().unwrap()], "");
+    let counts = "3 chains and 3 anchors verified, 4 findings";
+    assert!(finished.stderr.contains(counts), "{finished:?}");
 }
 
 #[sqlx::test]
@@ -257,9 +309,82 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
         fs::write(&file, unreadable).unwrap();
         let finished = app.command(&["audit", "verify", anchors[0], anchors[1]], "");
         assert_eq!(finished.code, 1);
-        let expected = "line 1 is an anchor that was changed or cut";
+        let expected = "line 1: invalid anchor; it was changed, cut or reformatted";
         assert!(finished.stderr.contains(expected), "{finished:?}");
     }
+}
+
+/// A crash or a full disk leaves the beginning of a line.
+#[sqlx::test]
+async fn an_anchor_that_was_cut_is_a_finding_beside_the_others(pool: PgPool) {
+    let app = app_with_intact_chains(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let anchors = ["--anchors", file.to_str().unwrap()];
+    let all = app.command(&["audit", "anchor"], "").assert_success();
+    let (cut, _) = all.split_once(r#","keeper.anchor.signature""#).unwrap();
+    let verify_as_text = || app.command(&[&["audit", "verify"], &anchors[..]].concat(), "");
+    for prefix in ["", "keeper-1  | "] {
+        fs::write(&file, format!("{prefix}{cut}\n")).unwrap();
+        assert_eq!(verify(&app, &anchors), (1, Vec::new()));
+        let finished = verify_as_text();
+        let expected = "line 1: invalid anchor; it was changed, cut or reformatted";
+        assert!(finished.stderr.contains(expected), "{finished:?}");
+        assert!(!finished.stderr.contains("no anchors found"), "{finished:?}");
+    }
+
+    execute_sql(&app, "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 2").await;
+    fs::write(&file, format!("{cut}\n{all}\n")).unwrap();
+    let found = ["event 2 is missing", "event 2 of an anchor is missing: the user was rolled back"];
+    let found = found.map(|text| (278, text.to_owned()));
+    assert_eq!(verify(&app, &anchors), (1, found.to_vec()));
+    let finished = verify_as_text();
+    assert!(finished.stderr.contains("line 1: invalid anchor"), "{finished:?}");
+    let counts = "3 chains and 3 anchors verified, 3 findings";
+    assert!(finished.stderr.contains(counts), "{finished:?}");
+}
+
+#[sqlx::test]
+async fn anchors_are_read_from_lines_with_a_prefix(pool: PgPool) {
+    let app = app_with_intact_chains(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let anchors = ["--anchors", file.to_str().unwrap()];
+    let all = app.command(&["audit", "anchor"], "").assert_success();
+    for prefix in [
+        "keeper-1  | ",
+        "Nov 30 07:20:11 host credential-keeper[812]: ",
+        "<14>1 2026-11-30T07:20:11Z host keeper 812 - - ",
+    ] {
+        let lines: Vec<_> = all.lines().map(|line| format!("{prefix}{line}\r\n")).collect();
+        fs::write(&file, lines.concat()).unwrap();
+        assert_eq!(verify(&app, &anchors), (0, Vec::new()), "{prefix}");
+        let finished = app.command(&["audit", "verify", anchors[0], anchors[1]], "");
+        assert!(finished.stderr.contains("3 anchors verified, 0 findings"), "{finished:?}");
+    }
+}
+
+/// The chains of a large installation take hours.
+#[sqlx::test]
+async fn a_file_that_cannot_be_read_is_an_error_before_the_chains_are_read(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let mut lock = app.pool.begin().await.unwrap();
+    let statement = "LOCK TABLE users IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(statement).execute(&mut *lock).await.unwrap();
+    for file in [missing.to_str().unwrap(), folder.path().to_str().unwrap()] {
+        for arguments in [
+            ["audit", "verify", "--anchors", file],
+            ["audit", "verify", "--events", file],
+            ["restore", "check", "--anchors", file],
+        ] {
+            let mut command = keeper(&arguments);
+            command.envs(app.variables()).env("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "1");
+            run_with_input(command, "").assert_error(&format!("cannot read {file}"));
+        }
+    }
+    lock.rollback().await.unwrap();
 }
 
 /// Kind and credential type of each event of the plain user, except for the first two.

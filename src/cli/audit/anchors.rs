@@ -1,20 +1,16 @@
 //! Prints anchors for `audit anchor`, and reads them for `audit verify` from a log or from the
 //! output of `audit anchor`.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::lines::read_lines;
 use crate::{
     cli::output::{self, Failure},
-    domain::{encoding::bom_length, user::UserId},
+    domain::user::UserId,
     security::anchor::Anchor,
     service::audit::anchors::Anchors,
 };
@@ -76,34 +72,34 @@ pub(super) async fn print(anchors: &Anchors) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Reads the anchors of a file with their line numbers, and skips other log lines.
+/// The number of a line with an anchor, and the anchor; `None` if the anchor was changed or cut.
+pub(in crate::cli) type AnchorLine = (usize, Option<Anchor>);
+
+/// Opens a file and yields its anchors; other log lines are skipped.
+///
+/// # Errors
+/// When the file cannot be opened, or its beginning cannot be read.
 pub(in crate::cli) fn read(
     file: &Path,
-) -> Result<impl Iterator<Item = Result<(usize, Anchor), Failure>>, Failure> {
-    let failed = |error| Failure::new(format!("cannot read {}: {error}", file.display()));
-    let mut reader = BufReader::new(File::open(file).map_err(failed)?);
-    let mark = bom_length(reader.fill_buf().map_err(failed)?)
-        .map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
-    reader.consume(mark);
-    let lines = reader.split(b'\n');
-    Ok((1..).zip(lines).filter_map(|(number, line)| match line {
-        Ok(line) => anchor(number, &line),
-        Err(error) => Some(Err(error.into())),
+) -> Result<impl Iterator<Item = Result<AnchorLine, Failure>>, Failure> {
+    Ok(read_lines(file)?.filter_map(|line| match line {
+        Ok((number, line)) => anchor_line(number, &line).map(Ok),
+        Err(error) => Some(Err(error)),
     }))
 }
 
 /// Parses a line as an anchor; `None` for other log lines.
-fn anchor(number: usize, line: &[u8]) -> Option<Result<(usize, Anchor), Failure>> {
+fn anchor_line(number: usize, line: &[u8]) -> Option<AnchorLine> {
     let names = [NAMES, FORMER_NAMES];
-    let mut names = names.into_iter().filter(|[_, _, mac, ..]| has_member(line, mac));
-    let names = names.next()?;
-    let members: Option<Map<String, Value>> = serde_json::from_slice(line).ok();
-    let anchor = members.and_then(|members| anchor_with(&members, names));
-    Some(anchor.map(|anchor| (number, anchor)).ok_or_else(|| {
-        Failure::new(format!(
-            "line {number} is an anchor that was changed or cut; look for its original"
-        ))
-    }))
+    let names = names.into_iter().find(|[_, _, mac, ..]| has_member(line, mac))?;
+    Some((number, json_object(line).and_then(|members| anchor_with(&members, names))))
+}
+
+/// The JSON object at the end of a line. What precedes it is ignored, such as the prefixes of
+/// `journalctl`, `docker compose logs` and syslog.
+fn json_object(line: &[u8]) -> Option<Map<String, Value>> {
+    let start = line.iter().position(|byte| *byte == b'{')?;
+    serde_json::from_slice(line.get(start..)?).ok()
 }
 
 /// True if a line has the name of a member, also if it was cut behind it.

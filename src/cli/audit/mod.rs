@@ -1,6 +1,7 @@
 //! `audit`: lists and verifies the audit log.
 
 pub(super) mod anchors;
+mod lines;
 mod list;
 mod stream;
 mod verify;

@@ -1,16 +1,14 @@
 //! `audit verify`: detects changes to the database that this service did not make.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::anchors;
+use super::{
+    anchors::{self, AnchorLine},
+    lines::read_lines,
+};
 use crate::{
     cli::{
         output::{self, Failure, Format},
@@ -23,10 +21,17 @@ use crate::{
     },
 };
 
+/// Why an anchor with a wrong signature is invalid.
+const FORGED: &str = "it is forged, or belongs to another installation";
+
+/// Why a line that has the names of an anchor is no anchor.
+const UNREADABLE: &str = "it was changed, cut or reformatted; look for its original";
+
 /// The arguments of `audit verify`.
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// Anchors to compare with the chains: a log in JSON, or the output of `audit anchor`.
+    /// Anchors to compare with the chains: a log in JSON, or the output of `audit anchor`. Lines can
+    /// have a prefix, as in the output of `journalctl`.
     #[arg(long, value_name = "FILE")]
     anchors: Option<PathBuf>,
     /// A copy of the audit stream to verify, and to compare with the database: the file of a sink, or
@@ -42,53 +47,90 @@ pub(super) async fn run(
     arguments: &Arguments,
     format: Format,
 ) -> Result<ExitCode, Failure> {
-    let mut findings = Vec::new();
+    // A file that cannot be read is an error before the chains are verified, which can take hours.
+    let anchor_lines = arguments.anchors.as_deref().map(anchors::read).transpose()?;
+    let event_lines = arguments.events.as_deref().map(read_lines).transpose()?;
     let mut stop = Stop::listen()?;
-    let chains = verify_chains(audit, &mut findings, &mut stop).await?;
-    let mut forged = Vec::new();
-    let anchors = match &arguments.anchors {
-        None => 0,
-        Some(file) => verify_anchors(audit, file, &mut findings, &mut forged, &mut stop).await?,
-    };
-    let copied = match &arguments.events {
-        None => None,
-        Some(file) => Some(verify_copy(copy, file, &mut findings, &mut stop).await?),
-    };
-    let row = |(user_id, discrepancy): &Finding| {
-        [json!(user_id.as_i32()), Value::String(discrepancy.to_string())]
-    };
-    let rows: Vec<_> = findings.iter().map(row).collect();
-    if !rows.is_empty() || format == Format::Json {
-        output::print_rows(format, ["USER", "FINDING"], &rows)?;
+    let mut verified = Verified::default();
+    let outcome = async {
+        verify_chains(audit, &mut verified, &mut stop).await?;
+        if let Some(lines) = anchor_lines {
+            verify_anchors(audit, lines, &mut verified, &mut stop).await?;
+        }
+        if let Some(lines) = event_lines {
+            verify_copy(copy, lines, &mut verified, &mut stop).await?;
+        }
+        Ok::<_, Failure>(())
     }
-    for number in &forged {
-        output::print_status(format_args!(
-            "line {number}: invalid anchor; it is forged, or belongs to another installation"
-        ));
+    .await;
+    // Findings before an error are printed, too.
+    if outcome.is_ok() || verified.count() > 0 {
+        verified.print(format)?;
     }
-    if let Some(copied) = &copied {
-        copied.print();
-    }
-    let invalid = copied.as_ref().map_or(0, |copied| copied.invalid);
-    output::print_status(format_args!(
-        "{chains} chains and {anchors} anchors verified, {} findings",
-        findings.len() + forged.len() + invalid
-    ));
+    outcome?;
     if stop.is_requested() {
         return Err(Failure::new("stopped before everything was verified; run the command again"));
     }
-    if arguments.anchors.is_some() && anchors == 0 {
+    if arguments.anchors.is_some() && !verified.has_anchors() {
         return Err(Failure::new(
             "no anchors found in the file; pass a log in JSON or the output of `audit anchor`",
         ));
     }
-    if copied.is_some_and(|copied| copied.events == 0) {
+    if verified.copied.as_ref().is_some_and(|copied| copied.events == 0) {
         return Err(Failure::new(
             "no events found in the file; pass the file of a sink, with one event on each line",
         ));
     }
-    let is_clean = findings.is_empty() && forged.is_empty() && invalid == 0;
-    Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verified.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What was verified so far, and the findings.
+#[derive(Default)]
+struct Verified {
+    chains: u64,
+    anchors: u64,
+    /// `None` before the copy of the stream is read.
+    copied: Option<Copied>,
+    findings: Vec<Finding>,
+    /// The lines with an invalid anchor, and why it is invalid.
+    invalid_anchors: Vec<(usize, &'static str)>,
+}
+
+impl Verified {
+    /// The number of findings of all kinds.
+    fn count(&self) -> usize {
+        let invalid_events = self.copied.as_ref().map_or(0, |copied| copied.invalid);
+        self.findings.len() + self.invalid_anchors.len() + invalid_events
+    }
+
+    /// True if the file has an anchor, valid or not.
+    fn has_anchors(&self) -> bool {
+        self.anchors > 0 || !self.invalid_anchors.is_empty()
+    }
+
+    /// Prints the findings and the numbers of what was verified.
+    fn print(&self, format: Format) -> Result<(), Failure> {
+        let row = |(user_id, discrepancy): &Finding| {
+            [json!(user_id.as_i32()), Value::String(discrepancy.to_string())]
+        };
+        let rows: Vec<_> = self.findings.iter().map(row).collect();
+        if !rows.is_empty() || format == Format::Json {
+            output::print_rows(format, ["USER", "FINDING"], &rows)?;
+        }
+        for (number, reason) in &self.invalid_anchors {
+            output::print_status(format_args!("line {number}: invalid anchor; {reason}"));
+        }
+        if let Some(copied) = &self.copied {
+            copied.print();
+        }
+        output::print_status(format_args!(
+            "{} chains and {} anchors verified, {} findings",
+            self.chains,
+            self.anchors,
+            self.count()
+        ));
+        Ok(())
+    }
 }
 
 /// What a copy of the stream has.
@@ -117,20 +159,63 @@ impl Copied {
     }
 }
 
-async fn verify_copy(
-    mut copy: CopyVerifier,
-    file: &Path,
-    findings: &mut Vec<Finding>,
+async fn verify_chains(
+    audit: &ChainVerifier,
+    verified: &mut Verified,
     stop: &mut Stop,
-) -> Result<Copied, Failure> {
-    let failed = |error| Failure::new(format!("cannot read {}: {error}", file.display()));
-    let lines = BufReader::new(File::open(file).map_err(failed)?).split(b'\n');
-    let mut copied = Copied::default();
-    for (number, line) in (1..).zip(lines) {
+) -> Result<(), Failure> {
+    let bar = progress::bar(audit.count().await?, progress::RATE);
+    let mut after = 0;
+    while let Some((last, count)) = audit.verify_after(after, &mut verified.findings).await? {
+        after = last;
+        verified.chains += count;
+        bar.set_position(verified.chains);
         if stop.is_requested() {
             break;
         }
-        let line = line.map_err(failed)?;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+async fn verify_anchors(
+    audit: &ChainVerifier,
+    lines: impl Iterator<Item = Result<AnchorLine, Failure>>,
+    verified: &mut Verified,
+    stop: &mut Stop,
+) -> Result<(), Failure> {
+    for line in lines {
+        if stop.is_requested() {
+            break;
+        }
+        let (number, anchor) = line?;
+        let Some(anchor) = anchor else {
+            verified.invalid_anchors.push((number, UNREADABLE));
+            continue;
+        };
+        verified.anchors += 1;
+        if audit.is_genuine(&anchor) {
+            verified.findings.extend(audit.verify_anchor(&anchor).await?);
+        } else {
+            verified.invalid_anchors.push((number, FORGED));
+        }
+    }
+    Ok(())
+}
+
+async fn verify_copy(
+    mut copy: CopyVerifier,
+    lines: impl Iterator<Item = Result<(usize, Vec<u8>), Failure>>,
+    verified: &mut Verified,
+    stop: &mut Stop,
+) -> Result<(), Failure> {
+    let Verified { copied, findings, .. } = verified;
+    let copied = copied.insert(Copied::default());
+    for line in lines {
+        if stop.is_requested() {
+            break;
+        }
+        let (number, line) = line?;
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -146,47 +231,5 @@ async fn verify_copy(
         }
     }
     copied.chains = copy.finish(findings).await?;
-    Ok(copied)
-}
-
-async fn verify_chains(
-    audit: &ChainVerifier,
-    findings: &mut Vec<Finding>,
-    stop: &mut Stop,
-) -> Result<u64, Failure> {
-    let bar = progress::bar(audit.count().await?, progress::RATE);
-    let (mut after, mut verified) = (0, 0);
-    while let Some((last, count)) = audit.verify_after(after, findings).await? {
-        after = last;
-        verified += count;
-        bar.set_position(verified);
-        if stop.is_requested() {
-            break;
-        }
-    }
-    bar.finish_and_clear();
-    Ok(verified)
-}
-
-async fn verify_anchors(
-    audit: &ChainVerifier,
-    file: &Path,
-    findings: &mut Vec<Finding>,
-    forged: &mut Vec<usize>,
-    stop: &mut Stop,
-) -> Result<u64, Failure> {
-    let mut count = 0;
-    for line in anchors::read(file)? {
-        if stop.is_requested() {
-            break;
-        }
-        let (number, anchor) = line?;
-        count += 1;
-        if audit.is_genuine(&anchor) {
-            findings.extend(audit.verify_anchor(&anchor).await?);
-        } else {
-            forged.push(number);
-        }
-    }
-    Ok(count)
+    Ok(())
 }

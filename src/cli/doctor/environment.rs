@@ -16,7 +16,7 @@ use crate::{
 /// Checks the operating system, the keyring and the database of the settings.
 pub(super) async fn check_environment(settings: Settings) -> Vec<Finding> {
     let has_auditor = settings.database.auditor_role.is_some();
-    let diagnosed = diagnose(settings).await;
+    let diagnosed = Box::pin(diagnose(settings)).await;
     let mut findings = vec![system()];
     match diagnosed {
         Ok(Diagnosis { diagnostics, roles }) => {
@@ -40,7 +40,8 @@ struct Diagnosis {
 }
 
 async fn diagnose(settings: Settings) -> Result<Diagnosis, Failure> {
-    let components = command_context::open_with(settings.clone(), GrantedRole::Auditor).await?;
+    let components =
+        command_context::open_with_timeouts(settings.clone(), GrantedRole::Auditor).await?;
     let Components { database, administration, .. } = components;
     Ok(Diagnosis {
         roles: startup::inspect_roles(&settings, &database).await?,

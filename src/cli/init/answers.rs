@@ -37,8 +37,8 @@ pub(super) struct DatabaseAnswer {
 pub(super) enum Tls {
     /// Nobody: all clients are on this machine.
     None,
-    /// A proxy with this address.
-    Proxy(String),
+    /// Proxies with these addresses or networks, at least one.
+    Proxy(Vec<String>),
     /// The service.
     Certificate { certificate: PathBuf, key: PathBuf },
 }
@@ -65,9 +65,9 @@ impl Answers {
         ];
         match &self.tls {
             Tls::None => {}
-            Tls::Proxy(address) => variables.extend([
+            Tls::Proxy(proxies) => variables.extend([
                 ("HTTP__TLS_TERMINATED_BY_PROXY", "true".to_owned()),
-                ("HTTP__TRUSTED_PROXIES", address.clone()),
+                ("HTTP__TRUSTED_PROXIES", proxies.join(" ")),
             ]),
             Tls::Certificate { certificate, key } => variables.extend([
                 ("HTTP__TLS__CERTIFICATE_FILE", certificate.display().to_string()),

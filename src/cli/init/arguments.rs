@@ -49,7 +49,7 @@ pub(super) struct Given {
     /// File with the private key of the certificate.
     #[arg(long, value_name = "FILE")]
     pub(super) tls_key: Option<String>,
-    /// Address of the proxy, as the service sees it.
+    /// Address of the proxy, as the service sees it; separate several with spaces.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) proxy: Option<String>,
     /// Login name of the first administrator. Without a terminal, their password is generated and

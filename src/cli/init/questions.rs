@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     cli::{command_context::require, output::Failure},
-    configuration::Settings,
+    configuration::{Settings, parse_network},
     domain::new_login_name::NewLoginName,
     startup,
     storage::{join_password, split_password},
@@ -164,11 +165,15 @@ fn ask_tls(interview: Interview, given: &Given, host: &str) -> Result<Tls, Failu
 }
 
 fn ask_proxy(interview: Interview, given: &Given) -> Result<Tls, Failure> {
-    let text = "    Address of the proxy, as the service sees it";
+    let text = "    Address of the proxy, as the service sees it; separate several with spaces";
     let question = Question { option: "proxy", text, default: Some("127.0.0.1") };
     interview.ask(question, given.proxy.as_deref(), |text| {
         require_valid(&[("HTTP__TRUSTED_PROXIES", text)], "http.trusted_proxies")?;
-        Ok(Tls::Proxy(text.to_owned()))
+        let proxies: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+        if proxies.is_empty() {
+            return Err("must not be empty".to_owned());
+        }
+        Ok(Tls::Proxy(proxies))
     })
 }
 
@@ -198,13 +203,31 @@ fn ask_key(
 fn ask_listen(given: &Given, tls: &Tls) -> Result<SocketAddr, Failure> {
     let default = match tls {
         Tls::None => "127.0.0.1:8080",
-        Tls::Proxy(address) if address == "127.0.0.1" => "127.0.0.1:8080",
-        Tls::Proxy(_) => "0.0.0.0:8080",
+        Tls::Proxy(proxies) => address_for_proxies(proxies),
         Tls::Certificate { .. } => "0.0.0.0:8443",
     };
     let text = given.listen.as_deref().unwrap_or(default);
     let reason = "--listen: must be an address and a port, such as 127.0.0.1:8080";
     text.parse().map_err(|_| Failure::new(reason))
+}
+
+/// The default address of the API. Other machines reach it only if a proxy is on another machine. A
+/// proxy reaches it with an address of its own family, the one that is trusted, unless proxies of both
+/// families are on this machine: then only those with IPv4 do.
+fn address_for_proxies(proxies: &[String]) -> &'static str {
+    let networks: Vec<_> = proxies.iter().filter_map(|proxy| parse_network(proxy)).collect();
+    let is_local = networks
+        .iter()
+        .all(|network| network.network().is_loopback() && network.broadcast().is_loopback());
+    let is_ipv6 = |network: &IpNet| network.addr().is_ipv6();
+    if is_local {
+        if networks.iter().all(is_ipv6) { "[::1]:8080" } else { "127.0.0.1:8080" }
+    } else if networks.iter().any(is_ipv6) {
+        // Accepts IPv4, too.
+        "[::]:8080"
+    } else {
+        "0.0.0.0:8080"
+    }
 }
 
 /// Question 4: the first administrator.
@@ -241,4 +264,27 @@ fn ask_keyring(interview: Interview, given: &Given, folder: &Folder) -> Result<P
 fn require_valid(variables: &[(&str, &str)], prefix: &str) -> Result<(), String> {
     let found = problems(variables).into_iter().find(|problem| problem.setting.starts_with(prefix));
     found.map_or(Ok(()), |problem| Err(problem.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_address_is_reachable_for_the_proxies() {
+        for (proxies, address) in [
+            (&["127.0.0.1"][..], "127.0.0.1:8080"),
+            (&["127.0.0.2", "::1"], "127.0.0.1:8080"),
+            (&["127.0.0.0/8"], "127.0.0.1:8080"),
+            (&["::1"], "[::1]:8080"),
+            (&["10.0.0.2"], "0.0.0.0:8080"),
+            (&["127.0.0.1", "10.0.0.0/8"], "0.0.0.0:8080"),
+            (&["fd00::2"], "[::]:8080"),
+            (&["10.0.0.2", "::1"], "[::]:8080"),
+        ] {
+            let proxies: Vec<_> = proxies.iter().map(ToString::to_string).collect();
+            assert_eq!(address_for_proxies(&proxies), address, "{proxies:?}");
+            assert!(address.parse::<SocketAddr>().is_ok(), "{address}");
+        }
+    }
 }

@@ -19,10 +19,10 @@ pub(super) fn settings_text(answers: &Answers, url: &str, password_file: Option<
     ];
     match &answers.tls {
         Tls::None => lines.push("# Without TLS, `serve` listens on this machine only.".to_owned()),
-        Tls::Proxy(address) => lines.extend([
-            "# A proxy terminates TLS. Requests of other hosts than this one get 421.".to_owned(),
+        Tls::Proxy(proxies) => lines.extend([
+            "# These proxies terminate TLS. Requests of other machines get 421.".to_owned(),
             "tls_terminated_by_proxy = true".to_owned(),
-            format!("trusted_proxies = {}", list(&[address])),
+            format!("trusted_proxies = {}", list(proxies)),
         ]),
         Tls::Certificate { certificate, key } => lines.extend([
             String::new(),

@@ -24,11 +24,12 @@ const OTHERS: &str = "\
 
 /// The commands that open the database, by the role that they need.
 const COMMANDS: [(&str, &str); 3] = [
-    ("owner", "`migrate`, and `serve` with `database.migrate_on_start`"),
+    ("owner", "`migrate`, `init` with `--migrate`, and `serve` with `database.migrate_on_start`"),
     (
         "service",
-        "`serve`, `user`, `credential`, `ticket`, `import`, `export`, `rotate-key`, `restore`, \
-         `keys confirm-backup`, `audit list` with a login name",
+        "`serve`, `init`, `migrate --check`, `user`, `credential`, `ticket`, `import`, `export`, \
+         `rotate-key`, `restore`, `keys confirm-backup`, `audit stream`, `audit list` with a login \
+         name",
     ),
     ("auditor or service", "`audit verify`, `audit anchor`, `audit list`, `doctor`"),
 ];

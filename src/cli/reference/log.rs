@@ -29,8 +29,10 @@ pub(super) fn document() -> String {
     );
     document.table(columns, &fields().into_iter().map(row).collect::<Vec<_>>());
     document.paragraph(&format!(
-        "Libraries log at the levels `debug` and `trace`. Their other fields are strings below \
-         `{LABELS}`, with underscores in the place of dots. These names are not stable.",
+        "Libraries log at the levels `debug` and `trace`, with few exceptions: sqlx warns of each \
+         statement that takes longer than a second, with the statement but without its values. \
+         Other fields of libraries are strings below `{LABELS}`, with underscores in the place of \
+         dots. These names are not stable.",
         LABELS = LABELS.trim_end_matches('.'),
     ));
     document.finish()

@@ -1,7 +1,8 @@
 //! `restore check`: proves that a restored database is complete and usable.
 
 use std::{
-    path::{Path, PathBuf},
+    fmt::{self, Display},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -10,13 +11,14 @@ use clap::Args;
 use super::report::{LISTED, Report};
 use crate::{
     cli::{
-        audit::anchors,
+        audit::anchors::{self, AnchorLine},
         command_context,
         output::{self, Failure, Format},
         progress,
         stop::Stop,
     },
     clock,
+    configuration::Settings,
     domain::database_history::HistoryCause,
     security::anchor::Anchor,
     service::{
@@ -37,18 +39,34 @@ const ANCHORS: usize = 500;
 /// The arguments of `restore check`.
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// Anchors to compare with the chains: a log in JSON, or the output of `audit anchor`.
+    /// Anchors to compare with the chains: a log in JSON, or the output of `audit anchor`. Lines can
+    /// have a prefix, as in the output of `journalctl`.
     #[arg(long, value_name = "FILE")]
     anchors: Option<PathBuf>,
 }
 
-/// The numbers of what was checked.
+/// The numbers of what was checked so far.
 #[derive(Default)]
 struct Checked {
     chains: u64,
     identifiers: u64,
     untrusted: u64,
     anchors: u64,
+    /// True if the file has an anchor, valid or not.
+    has_anchors: bool,
+    /// True if a signal stopped the check.
+    was_stopped: bool,
+}
+
+impl Display for Checked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { chains, identifiers, untrusted, anchors, .. } = self;
+        write!(
+            formatter,
+            "{chains} users with their credentials and audit chains, {identifiers} identifiers, \
+             {untrusted} untrusted credentials and {anchors} anchors checked"
+        )
+    }
 }
 
 /// Runs the command; exits 1 if there is a finding.
@@ -57,41 +75,63 @@ pub(super) async fn run(arguments: &Arguments, format: Format) -> Result<ExitCod
     command_context::require(settings.problems_of_commands())?;
     // The hashing engine is not used.
     settings.hashing.threads = 1;
-    let database = startup::connect(&settings).await?;
-    let mut report = Report::default();
-    if !compare_migrations(&database, &mut report).await? {
-        return finish(&report, format, "the rest was not checked");
+    // A file that cannot be read is an error before the check, which can take hours.
+    let anchor_lines = arguments.anchors.as_deref().map(anchors::read).transpose()?;
+    let database = startup::connect_for_command(&settings).await?;
+    let (mut report, mut checked) = (Report::default(), Checked::default());
+    let outcome = check_all(&settings, database, anchor_lines, &mut report, &mut checked).await;
+    let count = report.count();
+    // Findings before an error are printed, too.
+    if outcome.is_ok() || count > 0 {
+        report.print(format)?;
+        match &outcome {
+            Ok(Some(reason)) => output::print_status(format_args!("{reason}; {count} findings")),
+            Ok(None) | Err(_) => output::print_status(format_args!("{checked}; {count} findings")),
+        }
     }
-    startup::require_privileges(&database, GrantedRole::Service).await?;
-    let keyring = startup::load_keyring(&settings).await?;
-    let components = startup::build(&settings, database, keyring)?;
-    let check = &components.administration.restore_check;
-    let mismatches = check.check_keyring().await?;
-    let is_unreadable = mismatches.iter().any(has_unreadable_rows);
-    report.extend_general(mismatches);
-    if is_unreadable {
-        return finish(&report, format, "without its keys, the rest cannot be checked");
+    let is_complete = outcome?.is_none();
+    if checked.was_stopped {
+        return Err(Failure::new("stopped before everything was checked; run the command again"));
     }
-    let checked = check_rows(&components, arguments, &mut report).await?;
-    print_change(&components).await?;
-    let Checked { chains, identifiers, untrusted, anchors } = checked;
-    let rest = format!(
-        "{chains} users with their credentials and audit chains, {identifiers} identifiers, \
-         {untrusted} untrusted credentials and {anchors} anchors checked"
-    );
-    let code = finish(&report, format, &rest)?;
     match &arguments.anchors {
-        None => output::print_status(
+        None if is_complete => output::print_status(
             "without --anchors, changes since the backup cannot be named; pass the log in JSON",
         ),
-        Some(_) if anchors == 0 => {
+        Some(_) if is_complete && !checked.has_anchors => {
             return Err(Failure::new(
                 "no anchors found in the file; pass a log in JSON or the output of `audit anchor`",
             ));
         }
-        Some(_) => {}
+        None | Some(_) => {}
     }
-    Ok(code)
+    Ok(if count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks as much as the problems allow; returns why the rest was not checked, if it was not.
+async fn check_all(
+    settings: &Settings,
+    database: Database,
+    anchor_lines: Option<impl Iterator<Item = Result<AnchorLine, Failure>>>,
+    report: &mut Report,
+    checked: &mut Checked,
+) -> Result<Option<&'static str>, Failure> {
+    if !compare_migrations(&database, report).await? {
+        return Ok(Some("the rest was not checked"));
+    }
+    startup::require_privileges(&database, GrantedRole::Service).await?;
+    let keyring = startup::load_keyring(settings).await?;
+    let components = startup::build(settings, database, keyring)?;
+    let mismatches = components.administration.restore_check.check_keyring().await?;
+    let is_unreadable = mismatches.iter().any(has_unreadable_rows);
+    report.extend_general(mismatches);
+    if is_unreadable {
+        return Ok(Some("without its keys, the rest cannot be checked"));
+    }
+    check_rows(&components, anchor_lines, report, checked).await?;
+    if !checked.was_stopped {
+        print_change(&components).await?;
+    }
+    Ok(None)
 }
 
 /// True if the database was written with a key that the keyring lacks.
@@ -100,12 +140,6 @@ fn has_unreadable_rows(problem: &RestoreProblem) -> bool {
         problem,
         RestoreProblem::Keyring(KeyringMismatch::Missing(_) | KeyringMismatch::Wrong(_))
     )
-}
-
-fn finish(report: &Report, format: Format, rest: &str) -> Result<ExitCode, Failure> {
-    report.print(format)?;
-    output::print_status(format_args!("{rest}; {} findings", report.count()));
-    Ok(if report.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Compares the migrations; false if the tables may differ from those that this binary reads.
@@ -119,44 +153,43 @@ async fn compare_migrations(database: &Database, report: &mut Report) -> Result<
 
 async fn check_rows(
     components: &Components,
-    arguments: &Arguments,
+    anchor_lines: Option<impl Iterator<Item = Result<AnchorLine, Failure>>>,
     report: &mut Report,
-) -> Result<Checked, Failure> {
+    checked: &mut Checked,
+) -> Result<(), Failure> {
     let check = &components.administration.restore_check;
     let mut stop = Stop::listen()?;
     report.extend(check.check_tables(i64::try_from(LISTED).unwrap_or(i64::MAX)).await?);
     let verifier = &components.administration.chain_verifier;
-    let mut checked =
-        Checked { chains: check_chains(verifier, report, &mut stop).await?, ..Checked::default() };
-    check_credentials(check, report, &mut checked, &mut stop).await?;
-    if let Some(file) = &arguments.anchors {
-        checked.anchors = check_anchors(check, file, report, &mut stop).await?;
+    check_chains(verifier, report, checked, &mut stop).await?;
+    check_credentials(check, report, checked, &mut stop).await?;
+    if let Some(lines) = anchor_lines {
+        check_anchors(check, lines, report, checked, &mut stop).await?;
     }
-    if stop.is_requested() {
-        return Err(Failure::new("stopped before everything was checked; run the command again"));
-    }
-    Ok(checked)
+    checked.was_stopped = stop.is_requested();
+    Ok(())
 }
 
 async fn check_chains(
     verifier: &ChainVerifier,
     report: &mut Report,
+    checked: &mut Checked,
     stop: &mut Stop,
-) -> Result<u64, Failure> {
+) -> Result<(), Failure> {
     let bar = progress::bar(verifier.count().await?, progress::RATE);
-    let (mut after, mut checked, mut found) = (0, 0, Vec::new());
+    let (mut after, mut found) = (0, Vec::new());
     while let Some((last, count)) = verifier.verify_after(after, &mut found).await? {
         let problems = found.drain(..);
         report.extend(problems.map(|(user_id, one)| (Some(user_id), RestoreProblem::Audit(one))));
         after = last;
-        checked += count;
-        bar.set_position(checked);
+        checked.chains += count;
+        bar.set_position(checked.chains);
         if stop.is_requested() {
             break;
         }
     }
     bar.finish_and_clear();
-    Ok(checked)
+    Ok(())
 }
 
 async fn check_credentials(
@@ -190,34 +223,51 @@ async fn check_credentials(
 
 async fn check_anchors(
     check: &RestoreCheck,
-    file: &Path,
+    mut lines: impl Iterator<Item = Result<AnchorLine, Failure>>,
     report: &mut Report,
+    checked: &mut Checked,
     stop: &mut Stop,
-) -> Result<u64, Failure> {
+) -> Result<(), Failure> {
     let spinner = progress::open_ended("anchors: {pos}");
-    let (mut gaps, mut batch, mut count) = (AnchorGaps::default(), Vec::new(), 0);
-    let mut lines = anchors::read(file)?;
-    while !stop.is_requested() && fill(&mut lines, &mut batch)? {
-        report.extend_general(check.compare_anchors(&batch, &mut gaps).await?);
-        let length = u64::try_from(batch.len()).unwrap_or_default();
-        count += length;
-        spinner.inc(length);
+    let mut gaps = AnchorGaps::default();
+    let outcome = async {
+        let (mut batch, mut has_more) = (Vec::new(), true);
+        while has_more && !stop.is_requested() {
+            let filled = fill(&mut lines, &mut batch, report, checked);
+            // The anchors before an error are compared, too.
+            report.extend_general(check.compare_anchors(&batch, &mut gaps).await?);
+            checked.anchors += u64::try_from(batch.len()).unwrap_or_default();
+            spinner.set_position(checked.anchors);
+            has_more = filled?;
+        }
+        Ok::<_, Failure>(())
     }
+    .await;
     spinner.finish_and_clear();
     report.extend(gaps.into_problems());
-    Ok(count)
+    outcome
 }
 
-/// Reads the next anchors into an empty batch; false at the end of the file.
+/// Reads the next anchors into a batch, and reports those that were changed or cut; false at the end
+/// of the file.
 fn fill(
-    lines: &mut impl Iterator<Item = Result<(usize, Anchor), Failure>>,
+    lines: &mut impl Iterator<Item = Result<AnchorLine, Failure>>,
     batch: &mut Vec<(usize, Anchor)>,
+    report: &mut Report,
+    checked: &mut Checked,
 ) -> Result<bool, Failure> {
     batch.clear();
+    let mut count = 0;
     for line in lines.take(ANCHORS) {
-        batch.push(line?);
+        let (number, anchor) = line?;
+        count += 1;
+        checked.has_anchors = true;
+        match anchor {
+            Some(anchor) => batch.push((number, anchor)),
+            None => report.extend_general([RestoreProblem::UnreadableAnchor(number)]),
+        }
     }
-    Ok(!batch.is_empty())
+    Ok(count == ANCHORS)
 }
 
 /// Says what the next start of `serve` ends, and what an operator must end.

@@ -8,9 +8,8 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     domain::{
-        audit::{AuditKind, ChainHead, ChainLink},
+        audit::{AuditKind, AuditedState, ChainLink},
         role::Role,
-        stored_credential::StoredCredential,
         user::UserId,
     },
     security::{
@@ -19,7 +18,11 @@ use crate::{
         keyring_handle::KeyringHandle,
         sealing::unseal,
     },
-    storage::{self, Database, StorageError, chain_heads, chain_heads::StoredLink, credentials},
+    storage::{
+        self, Database, StorageError,
+        chain_heads::{self, StoredHead, StoredLink},
+        stored_credentials::{self, StoredRow},
+    },
 };
 
 /// The maximum number of users per transaction.
@@ -42,6 +45,8 @@ pub(crate) enum Discrepancy {
     EventUnreadable(i64),
     #[error("the head in the user's row is not event {0}, the last event of the chain")]
     HeadChanged(i64),
+    #[error("a value in the user's row is invalid")]
+    UserInvalid,
     #[error("the administrator right was changed without an event")]
     RightsChanged,
     #[error("the role was changed without an event")]
@@ -153,6 +158,17 @@ impl Default for VerifiedChain {
     }
 }
 
+/// The differences between the state in a user's row and the state that the chain describes.
+fn compare(stored: &AuditedState, state: &ChainState) -> impl Iterator<Item = Discrepancy> {
+    let compared = [
+        (stored.may_administer_users != state.may_administer_users, Discrepancy::RightsChanged),
+        (stored.role != state.role, Discrepancy::RoleChanged),
+        (stored.is_retired != state.is_retired, Discrepancy::RetirementChanged),
+        (stored.session_epoch != state.session_epoch, Discrepancy::EpochChanged),
+    ];
+    compared.into_iter().filter_map(|(differs, discrepancy)| differs.then_some(discrepancy))
+}
+
 /// Verifies chains and anchors.
 pub(crate) struct ChainVerifier {
     pub(crate) database: Database,
@@ -165,7 +181,12 @@ impl ChainVerifier {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn count(&self) -> Result<u64, StorageError> {
-        chain_heads::count(&mut *self.database.connection().await?).await
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin_unlimited().await?;
+        let count = chain_heads::count(&mut transaction).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(count)
     }
 
     /// Verifies the next page of users after an id; returns the last id and the number of users,
@@ -183,20 +204,21 @@ impl ChainVerifier {
         storage::begin_snapshot(&mut snapshot).await?;
         let heads = chain_heads::list_after(&mut snapshot, after, PAGE).await?;
         let Some(last) = heads.last() else { return Ok(None) };
-        let user_ids: Vec<_> = heads.iter().map(|head| head.user_id).collect();
-        let rows = credentials::list_stored(&mut snapshot, &user_ids).await?;
+        let user_ids: Vec<_> = heads.iter().map(|stored| stored.head.user_id).collect();
+        let rows = stored_credentials::list_of_users(&mut snapshot, &user_ids).await?;
         let mut rows = rows.as_slice();
         let mut chains = self.verify_chains(&mut snapshot, &user_ids).await?;
-        for head in &heads {
+        for stored in &heads {
+            let user_id = stored.head.user_id;
             let (of_user, others) =
-                rows.split_at(rows.partition_point(|row| row.user_id <= head.user_id));
+                rows.split_at(rows.partition_point(|row| row.user_id <= user_id.as_i32()));
             rows = others;
-            let chain = chains.remove(&head.user_id).unwrap_or_default();
-            let found = self.verify_user(head, of_user, chain);
-            findings.extend(found.into_iter().map(|discrepancy| (head.user_id, discrepancy)));
+            let chain = chains.remove(&user_id).unwrap_or_default();
+            let found = self.verify_user(stored, of_user, chain);
+            findings.extend(found.into_iter().map(|discrepancy| (user_id, discrepancy)));
         }
         let count = u64::try_from(heads.len()).unwrap_or_default();
-        Ok(Some((last.user_id.as_i32(), count)))
+        Ok(Some((last.head.user_id.as_i32(), count)))
     }
 
     /// Verifies each link of the chains of users, which are in the order of their ids.
@@ -238,10 +260,11 @@ impl ChainVerifier {
     /// Compares a user with the state that the chain describes.
     fn verify_user(
         &self,
-        head: &ChainHead,
-        rows: &[StoredCredential],
+        stored: &StoredHead,
+        rows: &[StoredRow],
         chain: VerifiedChain,
     ) -> Vec<Discrepancy> {
+        let StoredHead { head, state: stored } = stored;
         let VerifiedChain { state, mut found, is_readable } = chain;
         if !is_readable {
             return found;
@@ -255,13 +278,9 @@ impl ChainVerifier {
         if head.sequence != state.sequence || !is_same_mac {
             found.push(Discrepancy::HeadChanged(state.sequence));
         }
-        for (differs, discrepancy) in [
-            (head.may_administer_users != state.may_administer_users, Discrepancy::RightsChanged),
-            (head.role != state.role, Discrepancy::RoleChanged),
-            (head.is_retired != state.is_retired, Discrepancy::RetirementChanged),
-            (head.session_epoch != state.session_epoch, Discrepancy::EpochChanged),
-        ] {
-            found.extend(differs.then_some(discrepancy));
+        match stored {
+            Some(stored) => found.extend(compare(stored, &state)),
+            None => found.push(Discrepancy::UserInvalid),
         }
         self.verify_credentials(rows, state, &mut found);
         found
@@ -282,7 +301,7 @@ impl ChainVerifier {
 
     fn verify_credentials(
         &self,
-        rows: &[StoredCredential],
+        rows: &[StoredRow],
         mut state: ChainState,
         found: &mut Vec<Discrepancy>,
     ) {
@@ -294,13 +313,19 @@ impl ChainVerifier {
                     let version = row.version;
                     found.push(Discrepancy::CredentialPutBack { credential_type, version });
                 }
-                Some(_) if unseal(&self.keyring.current(), row).is_err() => {
+                Some(_) if !self.can_unseal(row) => {
                     found.push(Discrepancy::CredentialChanged(credential_type));
                 }
                 Some(_) => {}
             }
         }
         found.extend(state.credentials.into_keys().map(Discrepancy::CredentialGone));
+    }
+
+    /// False for a row with an invalid value, or with one that differs from the sealed one.
+    fn can_unseal(&self, row: &StoredRow) -> bool {
+        let keyring = self.keyring.current();
+        row.credential.as_ref().is_some_and(|credential| unseal(&keyring, credential).is_ok())
     }
 
     /// True when an anchor was signed with a key of this installation.

@@ -16,11 +16,11 @@ use crate::{
     service::{
         errors::{ChangeUserError, SaveCredentialError},
         unsealing::unseal,
-        user_transaction::{AuditedChange, UserTransactions, lock_user},
+        user_transaction::{AuditedChange, UserTransactions},
     },
     storage::{
         self, Database, StorageError,
-        change_marks::{self, MarkedCredential, UnmarkedUser},
+        change_marks::{self, CredentialOwner, MarkedCredential},
         credentials,
     },
 };
@@ -37,7 +37,7 @@ pub(crate) struct ChangeRequirements {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewMark {
     pub(crate) cause: ChangeCause,
-    /// The version that the credential must still have; `None`: any.
+    /// The version that the credential must still have, 0 for none; `None`: any.
     pub(crate) version: Option<i64>,
 }
 
@@ -45,16 +45,17 @@ pub(crate) struct NewMark {
 #[derive(Clone, Copy)]
 struct Mark {
     cause: Option<ChangeCause>,
-    /// The version that the credential must still have; `None`: any.
+    /// The version that the credential must still have, 0 for none; `None`: any.
     version: Option<i64>,
 }
 
 impl ChangeRequirements {
-    /// Marks the user's credential of that type; false when there is none, or none of that version.
-    /// Everything that was issued to the user ends. For administrators.
+    /// Marks the user's credential of that type; false when there is none. Everything that was
+    /// issued to the user ends. For administrators.
     ///
     /// # Errors
-    /// See [`ChangeUserError`]. Identifiers are not secrets, and are not marked.
+    /// See [`ChangeUserError`]. Identifiers are not secrets, and are not marked. A credential of
+    /// another version is [`SaveCredentialError::Outdated`].
     pub(crate) async fn require(
         &self,
         context: ChangeContext<'_>,
@@ -74,22 +75,25 @@ impl ChangeRequirements {
         self.write(context, user_id, credential_type, mark).await
     }
 
-    /// Removes the mark of the user's credential of that type; false when it has none. For
+    /// Removes the mark of the user's credential of that type; false when it has none. With
+    /// `version`, the mark of another version stays; 0 means that there is no credential. For
     /// administrators.
     ///
     /// # Errors
-    /// See [`ChangeUserError`].
+    /// See [`ChangeUserError`]. A credential of another version is
+    /// [`SaveCredentialError::Outdated`].
     pub(crate) async fn clear(
         &self,
         context: ChangeContext<'_>,
         user_id: UserId,
         credential_type: &CredentialType,
+        version: Option<i64>,
     ) -> Result<bool, ChangeUserError> {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         self.transactions.require_sensitive(context)?;
-        let mark = Mark { cause: None, version: None };
+        let mark = Mark { cause: None, version };
         self.write(context, user_id, credential_type, mark).await
     }
 
@@ -107,9 +111,17 @@ impl ChangeRequirements {
     ) -> Result<bool, ChangeUserError> {
         let cause = Some(ChangeCause::CommonPassword);
         let mark = Mark { cause, version: Some(version) };
-        self.write(context, user_id, credential_type, mark).await
+        match self.write(context, user_id, credential_type, mark).await {
+            Err(ChangeUserError::Credential(SaveCredentialError::Outdated)) => Ok(false),
+            written => written,
+        }
     }
 
+    /// Writes a mark; false when there is no credential, or no mark to remove.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`]. A credential of another version is
+    /// [`SaveCredentialError::Outdated`].
     async fn write(
         &self,
         context: ChangeContext<'_>,
@@ -120,12 +132,13 @@ impl ChangeRequirements {
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let mut user = self.transactions.lock_user(&mut transaction, context, user_id).await?;
         let stored = credentials::lock_by_type(&mut transaction, user_id, type_name).await?;
-        let is_current = |version| stored.as_ref().is_some_and(|row| row.version == version);
-        let Some(row) = stored.as_ref().filter(|_| mark.version.is_none_or(is_current)) else {
-            return Ok(false);
-        };
+        let stored_version = stored.as_ref().map_or(0, |row| row.version);
+        if mark.version.is_some_and(|version| version != stored_version) {
+            return Err(SaveCredentialError::Outdated.into());
+        }
+        let Some(row) = stored.as_ref() else { return Ok(false) };
         if row.change_required == mark.cause {
             return Ok(mark.cause.is_some());
         }
@@ -173,22 +186,31 @@ impl ChangeRequirements {
         credential_type: &CredentialType,
     ) -> Result<i64, StorageError> {
         let mut connection = self.database.connection().await?;
-        change_marks::count_unmarked(&mut connection, credential_type.as_str()).await
+        let mut transaction = connection.begin_unlimited().await?;
+        let type_name = credential_type.as_str();
+        let count = change_marks::count_unmarked(&mut transaction, type_name).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(count)
     }
 
-    /// Up to `limit` users after that one, by id, whose credential of a type has no mark. For
-    /// operators.
+    /// Up to `limit` owners of a credential of a type after that user, by id. For operators.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn list_unmarked_after(
+    pub(crate) async fn list_owners_after(
         &self,
         user_id: Option<UserId>,
         credential_type: &CredentialType,
         limit: i64,
-    ) -> Result<Vec<UnmarkedUser>, StorageError> {
+    ) -> Result<Vec<CredentialOwner>, StorageError> {
         let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin_unlimited().await?;
         let type_name = credential_type.as_str();
-        change_marks::list_unmarked_after(&mut connection, user_id, type_name, limit).await
+        let owners =
+            change_marks::list_owners_after(&mut transaction, user_id, type_name, limit).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(owners)
     }
 }

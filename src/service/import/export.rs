@@ -22,13 +22,10 @@ use crate::{
         errors::{ChangeUserError, SensitiveError, VerifyCredentialError},
         unsealing::{unseal, unseal_untrusted},
         untrusted_credentials::writer::untrusted_change,
-        user_transaction::{
-            AuditedChange, LockedUser, UserTransactions, lock_for_change, lock_user,
-            require_current_actor,
-        },
+        user_transaction::{AuditedChange, LockedUser, UserTransactions},
         users::directory::{UserWithCredentials, with_credentials},
     },
-    storage::{self, Database, StorageError, credentials, untrusted_credentials, users},
+    storage::{self, Database, StorageError, stored_credentials, untrusted_credentials, users},
 };
 
 /// The maximum number of users per page.
@@ -116,7 +113,7 @@ impl Export {
         let Some(user_id) = context.actor.user_id() else { return Ok(()) };
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let user = lock_user(&mut transaction, context, user_id).await?;
+        let user = self.transactions.lock_user(&mut transaction, context, user_id).await?;
         self.append(&mut transaction, context, user, AuditKind::UsersExported).await?;
         storage::commit(transaction).await?;
         connection.release();
@@ -139,7 +136,7 @@ impl Export {
         let context = ChangeContext { reason: Some(&reason), ..context };
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let locks = lock_for_change(&mut transaction, context, user_id).await?;
+        let locks = self.transactions.lock_for_change(&mut transaction, context, user_id).await?;
         // The chain of a user who was deleted has ended.
         let Some(head) = locks.head else { return Ok(()) };
         let user = LockedUser { user_id, head };
@@ -171,7 +168,7 @@ impl Export {
     ) -> Result<Vec<UserWithCredentials>, ChangeUserError> {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        require_current_actor(&mut transaction, context).await?;
+        self.transactions.require_current_actor(&mut transaction, context).await?;
         storage::commit(transaction).await?;
         connection.release();
         Ok(self.list_after(after).await?)
@@ -225,7 +222,9 @@ impl Export {
         storage::begin_snapshot(&mut snapshot).await?;
         let users = page_after(&mut snapshot, after).await?;
         let user_ids: Vec<_> = users.iter().map(|found| found.user.user_id).collect();
-        let rows = credentials::list_stored(&mut snapshot, &user_ids).await?;
+        let rows = stored_credentials::list_of_users(&mut snapshot, &user_ids).await?;
+        // A credential whose row has an invalid value has no secret, as one that cannot be unsealed.
+        let rows = rows.into_iter().filter_map(|row| row.credential).collect();
         let untrusted = untrusted_credentials::list_by_users(&mut snapshot, &user_ids).await?;
         Ok(SealedPage { users, rows, untrusted })
     }
@@ -264,7 +263,7 @@ impl Export {
         }
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let locks = lock_for_change(&mut transaction, context, user_id).await?;
+        let locks = self.transactions.lock_for_change(&mut transaction, context, user_id).await?;
         let Some(head) = locks.head else { return Ok(false) };
         let mut user = LockedUser { user_id, head };
         for type_name in types {

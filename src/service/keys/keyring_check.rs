@@ -9,8 +9,9 @@ use crate::{
         sealing::unseal,
     },
     storage::{
-        Database, StorageError, credentials,
+        Database, StorageError,
         keys::{self, KnownKey},
+        stored_credentials,
     },
 };
 
@@ -49,9 +50,11 @@ pub(crate) async fn require_keyring(
     }
     if known.is_empty() {
         // A database from a version that did not record keys: check that one row can be unsealed.
-        let sample = credentials::list_after(&mut connection, 0, "", None, 1).await?;
-        if sample.first().is_some_and(|row| unseal(keyring, row).is_err()) {
-            return Err(KeyringMismatch::Sealed);
+        let sample = stored_credentials::list_after(&mut connection, 0, "", 1).await?;
+        if let Some(row) = sample.into_iter().next() {
+            let inconsistent = StorageError::Inconsistent { table: "credentials" };
+            let row = row.credential.ok_or(inconsistent)?;
+            unseal(keyring, &row).map_err(|_| KeyringMismatch::Sealed)?;
         }
     }
     Ok(())

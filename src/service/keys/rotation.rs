@@ -4,9 +4,6 @@
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{
-        stored_credential::StoredCredential, untrusted_credential::StoredUntrusted, user::UserId,
-    },
     security::{
         identifier::identifier_digest,
         keyring::KeyState,
@@ -16,8 +13,9 @@ use crate::{
     },
     service::unsealing::{unseal, unseal_untrusted},
     storage::{
-        Database, StorageError, credentials,
+        self, Database, StorageError,
         keys::{self, Resealed},
+        stored_credentials::{self, StoredRow},
         untrusted_credentials::{self, UntrustedKey},
     },
 };
@@ -53,12 +51,14 @@ pub(crate) struct ResealPass {
     after: (i32, String),
     /// The last untrusted credential that was read; `None` while credentials are left.
     after_untrusted: Option<UntrustedKey>,
-    /// The number of rows that were read.
+    /// The number of rows that were read and are sealed under another key.
     pub(crate) seen: u64,
     /// The number of rows that were resealed.
     pub(crate) resealed: u64,
-    /// The rows that cannot be unsealed.
-    pub(crate) unopened: Vec<(UserId, String)>,
+    /// The number of rows that were left, because another transaction locked a row of their batch.
+    pub(crate) locked: u64,
+    /// The rows that cannot be unsealed: the id of the user, and the type.
+    pub(crate) unopened: Vec<(i32, String)>,
 }
 
 /// Reseals credentials and retires keys.
@@ -74,12 +74,17 @@ impl KeyRotation {
     /// When the database does not answer.
     pub(crate) async fn count_to_reseal(&self) -> Result<u64, StorageError> {
         let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin_unlimited().await?;
         let keyring = self.keyring.current();
-        keys::count_not_sealed_under(&mut connection, keyring.writing().id()).await
+        let writing = keyring.writing().id();
+        let count = keys::count_not_sealed_under(&mut transaction, writing).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(count)
     }
 
     /// Reseals the next batch of a pass under the writing key; false at the end. A concurrent save
-    /// wins.
+    /// wins. Leaves a batch that another transaction locks for too long.
     ///
     /// # Errors
     /// See [`ResealError`].
@@ -97,25 +102,33 @@ impl KeyRotation {
         let keyring = self.keyring.current();
         let writing = keyring.writing();
         let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin_unlimited().await?;
         let (user_id, credential_type) = &pass.after;
-        let key_id = Some(writing.id());
         let rows =
-            credentials::list_after(&mut connection, *user_id, credential_type, key_id, BATCH)
+            stored_credentials::list_after(&mut transaction, *user_id, credential_type, BATCH)
                 .await?;
         let Some(last) = rows.last() else { return Ok(false) };
-        pass.after = (last.user_id.as_i32(), last.credential_type.clone());
+        pass.after = (last.user_id, last.credential_type.clone());
         let mut resealed = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows.iter().filter(|row| row.key_id != writing.id()) {
             pass.seen += 1;
             match self.reseal(row)? {
                 Some(row) => resealed.push(row),
                 None => pass.unopened.push((row.user_id, row.credential_type.clone())),
             }
         }
-        let statements = self.database.statements();
-        pass.resealed += run_step!(statements, connection, |connection| {
-            statements.reseal(connection, writing.id(), &resealed)
-        });
+        if !resealed.is_empty() {
+            let statements = self.database.statements();
+            match statements.reseal(&mut transaction, writing.id(), &resealed).await {
+                Ok(count) => pass.resealed += count,
+                Err(StorageError::Busy(_)) => {
+                    pass.locked += u64::try_from(resealed.len()).unwrap_or_default();
+                    return Ok(true);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        storage::commit(transaction).await?;
         connection.release();
         Ok(true)
     }
@@ -128,27 +141,34 @@ impl KeyRotation {
         let keyring = self.keyring.current();
         let key = keyring.writing();
         let mut connection = self.database.connection().await?;
-        let rows =
-            untrusted_credentials::list_not_sealed_under(&mut connection, key.id(), &after, BATCH)
-                .await?;
-        for row in &rows {
+        let rows = untrusted_credentials::list_after(&mut connection, &after, BATCH).await?;
+        for stored in rows.iter().filter(|stored| stored.key_id != key.id()) {
             pass.seen += 1;
-            let Ok(Some(secret)) = unseal_untrusted(&keyring, row) else {
-                pass.unopened.push((row.user_id, format!("untrusted {}", row.credential_type)));
+            let (user_id, credential_type, _) = &stored.key;
+            let opened = stored.credential.as_ref().and_then(|row| {
+                let secret = unseal_untrusted(&keyring, row).ok().flatten()?;
+                Some((row, secret))
+            });
+            let Some((row, secret)) = opened else {
+                pass.unopened.push((*user_id, format!("untrusted {credential_type}")));
                 continue;
             };
             let sealed = seal_untrusted(key, UntrustedBinding::of(row), &secret)?;
-            let is_resealed =
-                untrusted_credentials::reseal(&mut connection, row, key.id(), &sealed).await?;
-            pass.resealed += u64::from(is_resealed);
+            match untrusted_credentials::reseal(&mut connection, row, key.id(), &sealed).await {
+                Ok(is_resealed) => pass.resealed += u64::from(is_resealed),
+                Err(StorageError::Busy(_)) => pass.locked += 1,
+                Err(error) => return Err(error.into()),
+            }
         }
         connection.release();
-        pass.after_untrusted = Some(rows.last().map_or(after, key_of));
+        pass.after_untrusted = Some(rows.last().map_or(after, |last| last.key.clone()));
         Ok(!rows.is_empty())
     }
 
-    /// The credential under the writing key; `None`, with an alarm, when it cannot be unsealed.
-    fn reseal(&self, row: &StoredCredential) -> Result<Option<Resealed>, SealError> {
+    /// The credential under the writing key; `None` when a value in its row is invalid, or, with an
+    /// alarm, when it cannot be unsealed.
+    fn reseal(&self, row: &StoredRow) -> Result<Option<Resealed>, SealError> {
+        let Some(row) = &row.credential else { return Ok(None) };
         let keyring = self.keyring.current();
         let Ok(Some(envelope)) = unseal(&keyring, row) else { return Ok(None) };
         let key = keyring.writing();
@@ -179,14 +199,12 @@ impl KeyRotation {
             return Err(RetireError::Writing(key_id.to_owned()));
         }
         let mut connection = self.database.connection().await?;
-        let count = keys::count_sealed_under(&mut connection, key_id).await?;
+        let mut transaction = connection.begin_unlimited().await?;
+        let count = keys::count_sealed_under(&mut transaction, key_id).await?;
         if count > 0 {
             return Err(RetireError::InUse { key_id: key_id.to_owned(), count });
         }
-        Ok(keys::retire(&mut connection, key_id, now).await?)
+        keys::retire(&mut transaction, key_id, now).await?;
+        Ok(storage::commit(transaction).await?)
     }
-}
-
-fn key_of(row: &StoredUntrusted) -> UntrustedKey {
-    (row.user_id.as_i32(), row.credential_type.clone(), row.public_value.clone())
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     storage::{
-        ConnectionSecurity, Database, StorageError, Timeouts,
+        self, Connection, ConnectionSecurity, Database, StorageError, Timeouts,
         diagnostics::{self, ContentFacts, ServerFacts},
         keys::{self, KnownKey},
     },
@@ -59,10 +59,19 @@ impl Diagnostics {
     /// When the database does not answer.
     pub(crate) async fn examine_server(&self) -> Result<ServerReport, StorageError> {
         let mut connection = self.database.connection().await?;
+        let kinds = self.database.statements().list_hash_kinds(&mut connection).await?;
+        self.report(connection, kinds).await
+    }
+
+    /// Examines the server of a connection, whose limits are those of the settings.
+    async fn report(
+        &self,
+        mut connection: Connection,
+        kinds: Vec<(HashScheme, HashParameters)>,
+    ) -> Result<ServerReport, StorageError> {
         let facts = diagnostics::server(&mut connection).await?;
         let read_at = clock::now();
         let keys = keys::list(&mut connection).await?;
-        let kinds = self.database.statements().list_hash_kinds(&mut connection).await?;
         let connection_security = connection.security();
         connection.release();
         let keyring = self.keyring.current();
@@ -90,15 +99,20 @@ impl Diagnostics {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn diagnose(&self) -> Result<DiagnosticReport, StorageError> {
-        let server = self.examine_server().await?;
         let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin_unlimited().await?;
+        // On a distributed database, this reads a whole index.
+        let kinds = self.database.statements().list_hash_kinds(&mut transaction).await?;
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let (failures, consecutive) =
             (number(self.limits.maximum_failures), number(MAXIMUM_CONSECUTIVE));
-        let contents = diagnostics::contents(&mut connection, failures, consecutive).await?;
+        let contents = diagnostics::contents(&mut transaction, failures, consecutive).await?;
         let keyring = self.keyring.current();
         let writing = keyring.writing().id();
-        let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
+        let to_reseal = keys::count_not_sealed_under(&mut transaction, writing).await?;
+        storage::commit(transaction).await?;
+        // The server reports the limits of the session, not those of that transaction.
+        let server = self.report(connection, kinds).await?;
         Ok(DiagnosticReport { server, contents, to_reseal })
     }
 }

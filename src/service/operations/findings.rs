@@ -117,16 +117,19 @@ fn has_timeouts(report: &ServerReport) -> bool {
     };
     is_set(facts.lock_timeout, timeouts.lock)
         && is_set(facts.statement_timeout, timeouts.statement)
-        && is_set(facts.idle_timeout, timeouts.statement)
+        && is_set(facts.idle_timeout, timeouts.idle)
 }
 
 /// The next step when the server enforces other timeouts.
 fn timeouts_to_set(timeouts: Timeouts) -> String {
-    let (lock, statement) = (timeouts.lock.as_millis(), timeouts.statement.as_millis());
+    let Timeouts { lock, statement, idle } = timeouts;
     format!(
-        "for the role of database.url, run ALTER ROLE … SET lock_timeout = {lock}, … SET \
-         statement_timeout = {statement} and … SET idle_in_transaction_session_timeout = {statement} \
-         (milliseconds), and reconnect the pooler (RECONNECT)"
+        "for the role of database.url, run ALTER ROLE … SET lock_timeout = {}, … SET \
+         statement_timeout = {} and … SET idle_in_transaction_session_timeout = {} \
+         (milliseconds), and reconnect the pooler (RECONNECT)",
+        lock.as_millis(),
+        statement.as_millis(),
+        idle.as_millis()
     )
 }
 

@@ -15,9 +15,10 @@ use crate::{
     },
     service::keys::keyring_check,
     storage::{
-        Database, StorageError, audit_stream, credentials, keys,
+        self, Database, StorageError, audit_stream, keys,
         restore_checks::{self, StoredDigest},
-        untrusted_credentials::{self, UntrustedKey},
+        stored_credentials,
+        untrusted_credentials::{self, StoredUntrustedRow, UntrustedKey},
     },
 };
 
@@ -73,10 +74,12 @@ impl RestoreCheck {
     /// When the database does not answer.
     pub(crate) async fn check_tables(&self, limit: i64) -> Result<Vec<UserProblem>, StorageError> {
         let mut connection = self.database.connection().await?;
-        let lacking = restore_checks::list_tables_without_key(&mut connection).await?;
-        let facts = restore_checks::find_whole_facts(&mut connection).await?;
-        let passed = audit_stream::find_passed_position(&mut connection).await?;
-        let gaps = restore_checks::list_directory_gaps(&mut connection, limit).await?;
+        let mut transaction = connection.begin_unlimited().await?;
+        let lacking = restore_checks::list_tables_without_key(&mut transaction).await?;
+        let facts = restore_checks::find_whole_facts(&mut transaction).await?;
+        let passed = audit_stream::find_passed_position(&mut transaction).await?;
+        let gaps = restore_checks::list_directory_gaps(&mut transaction, limit).await?;
+        storage::commit(transaction).await?;
         connection.release();
         let of_tables = lacking.into_iter().map(RestoreProblem::NoPrimaryKey);
         let of_facts = [
@@ -86,7 +89,7 @@ impl RestoreCheck {
         .into_iter()
         .filter_map(|(is_found, problem)| is_found.then_some(problem));
         let of_users =
-            gaps.into_iter().map(|(user_id, gap)| (Some(user_id), RestoreProblem::Directory(gap)));
+            gaps.into_iter().map(|(user_id, gap)| (user_id, RestoreProblem::Directory(gap)));
         let of_stream = passed.map(RestoreProblem::PassedPositions);
         let of_database = of_tables.chain(of_facts).chain(of_stream);
         Ok(of_database.map(|problem| (None, problem)).chain(of_users).collect())
@@ -103,19 +106,21 @@ impl RestoreCheck {
         found: &mut Vec<UserProblem>,
     ) -> Result<Option<(DigestKey, u64)>, StorageError> {
         let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin_unlimited().await?;
         let digests =
-            restore_checks::list_digests_after(&mut connection, *user_id, credential_type, PAGE)
+            restore_checks::list_digests_after(&mut transaction, *user_id, credential_type, PAGE)
                 .await?;
         let Some(last) = digests.last() else { return Ok(None) };
         let next = (last.user_id, last.credential_type.clone());
         let user_ids: Vec<_> =
             digests.iter().filter_map(|row| UserId::try_from(row.user_id).ok()).collect();
-        let rows = credentials::list_stored(&mut connection, &user_ids).await?;
+        let rows = stored_credentials::list_of_users(&mut transaction, &user_ids).await?;
+        storage::commit(transaction).await?;
         connection.release();
-        let rows: BTreeMap<_, _> = rows
-            .iter()
-            .map(|row| ((row.user_id.as_i32(), row.credential_type.as_str()), row))
-            .collect();
+        // The chain of a user reports a row with an invalid value.
+        let valid = rows.iter().filter_map(|row| row.credential.as_ref());
+        let rows: BTreeMap<_, _> =
+            valid.map(|row| ((row.user_id.as_i32(), row.credential_type.as_str()), row)).collect();
         for stored in &digests {
             let row = rows.get(&(stored.user_id, stored.credential_type.as_str()));
             if let Some(row) = row
@@ -150,16 +155,19 @@ impl RestoreCheck {
         found: &mut Vec<UserProblem>,
     ) -> Result<Option<(UntrustedKey, u64)>, StorageError> {
         let mut connection = self.database.connection().await?;
-        // No key has an empty id.
-        let rows =
-            untrusted_credentials::list_not_sealed_under(&mut connection, "", after, PAGE).await?;
+        let rows = untrusted_credentials::list_after(&mut connection, after, PAGE).await?;
         connection.release();
         let Some(last) = rows.last() else { return Ok(None) };
-        let next = (last.user_id.as_i32(), last.credential_type.clone(), last.public_value.clone());
+        let next = last.key.clone();
         let keyring = self.keyring.current();
-        let is_damaged = |row: &&_| unseal_untrusted(&keyring, row).is_err();
-        let damaged = rows.iter().filter(is_damaged);
-        found.extend(damaged.map(|row| (Some(row.user_id), RestoreProblem::UntrustedChanged)));
+        let is_sound = |row: &StoredUntrustedRow| {
+            row.credential.as_ref().is_some_and(|row| unseal_untrusted(&keyring, row).is_ok())
+        };
+        let damaged = rows.iter().filter(|row| !is_sound(row));
+        let problem = |row: &StoredUntrustedRow| {
+            (UserId::try_from(row.key.0).ok(), RestoreProblem::UntrustedChanged)
+        };
+        found.extend(damaged.map(problem));
         Ok(Some((next, u64::try_from(rows.len()).unwrap_or_default())))
     }
 

@@ -43,6 +43,8 @@ pub(crate) enum RestoreProblem {
     Replaced(i64),
     #[error("the anchor in line {0} is forged, or belongs to another installation")]
     ForgedAnchor(usize),
+    #[error("the anchor in line {0} is invalid: it was changed, cut or reformatted")]
+    UnreadableAnchor(usize),
     #[error("the anchor in line {line} was signed with key {key_id}, which is not in the keyring")]
     AnchorOfUnknownKey { line: usize, key_id: String },
 }
@@ -75,6 +77,7 @@ impl RestoreProblem {
             Self::Missing { .. }
             | Self::Replaced(_)
             | Self::ForgedAnchor(_)
+            | Self::UnreadableAnchor(_)
             | Self::AnchorOfUnknownKey { .. } => "anchors",
         }
     }
@@ -116,6 +119,7 @@ impl RestoreProblem {
                 }
                 Discrepancy::EventChanged(_)
                 | Discrepancy::EventUnreadable(_)
+                | Discrepancy::UserInvalid
                 | Discrepancy::RightsChanged
                 | Discrepancy::RoleChanged
                 | Discrepancy::RetirementChanged
@@ -131,6 +135,7 @@ impl RestoreProblem {
             }
             Self::Replaced(_) => "review the user: other changes took the place of these",
             Self::ForgedAnchor(_) => "use the anchors of this installation",
+            Self::UnreadableAnchor(_) => "look for the original line in another copy of the log",
             Self::AnchorOfUnknownKey { .. } => "use a newer copy of the keyring",
         }
     }

@@ -85,7 +85,9 @@ impl RestoreWatch {
     /// When the database does not answer.
     pub(crate) async fn count_live(&self, now: OffsetDateTime) -> Result<u64, StorageError> {
         let mut connection = self.database.connection().await?;
-        let count = database_history::count_live_tickets(&mut connection, now).await?;
+        let mut transaction = connection.begin_unlimited().await?;
+        let count = database_history::count_live_tickets(&mut transaction, now).await?;
+        storage::commit(transaction).await?;
         connection.release();
         Ok(count)
     }

@@ -59,6 +59,25 @@ async fn an_operator_marks_all_credentials_of_a_type(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_user_with_an_invalid_value_does_not_keep_the_others_from_being_marked(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let statements = "ALTER TABLE users DROP CONSTRAINT users_user_type_check;
+                      UPDATE users SET user_type = 'robot' WHERE user_id = 1";
+    sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
+    let output = app.command(&["credential", "require-change", "--all"], "");
+    assert_eq!(output.code, 1, "{output:?}");
+    for text in
+        ["user 1: the table users contains an invalid row", "required 2 changes", "1 failed"]
+    {
+        assert!(output.stderr.contains(text), "{text}: {output:?}");
+    }
+    let marked =
+        "SELECT user_id FROM credentials WHERE change_required IS NOT NULL ORDER BY user_id";
+    let marked: Vec<i32> = sqlx::query_scalar(marked).fetch_all(&app.pool).await.unwrap();
+    assert_eq!(marked, [278, 300]);
+}
+
+#[sqlx::test]
 async fn users_who_cannot_change_their_password_are_skipped(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (id, name, user_type) in

@@ -298,3 +298,19 @@ async fn every_long_command_stops_gracefully_at_every_signal(pool: PgPool) {
     resealed.assert_error("stopped; run the same command to resume");
     app.command(&["rotate-key", "reseal"], "").assert_success();
 }
+
+#[sqlx::test]
+async fn a_stopped_check_of_a_restored_database_lists_its_findings(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").assert_success();
+    // Only the command waits for the lock.
+    app.stop().await;
+    let arguments = ["--json", "restore", "check"];
+    // The untrusted credentials are checked after the chains.
+    let lock = "LOCK TABLE untrusted_credentials IN ACCESS EXCLUSIVE MODE";
+    let checked = signalled(&app, &arguments, lock, Signal::INT).await;
+    // The test setup retires a user without an event.
+    let finding = "the retired state was changed without an event";
+    assert!(checked.stdout.contains(finding), "{checked:?}");
+    checked.assert_error("stopped before everything was checked");
+}

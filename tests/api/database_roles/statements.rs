@@ -130,7 +130,7 @@ async fn every_statement_is_allowed_and_needs_each_privilege(pool: PgPool) {
         function("installation", "find_kind"),
         function("keys", "list"),
         function("keys", "count_not_sealed_under"),
-        function("credentials", "list_stored"),
+        function("stored_credentials", "list_of_users"),
         function("credentials", "list_kinds"),
         of_list("of_user"),
         of_list("by_actor"),

@@ -112,6 +112,26 @@ async fn a_change_waits_for_its_anchor(pool: PgPool) {
     assert!((seconds_since_1970() - logged).abs() < 60.0, "{logged}");
 }
 
+/// As after a change of the table, or below a release that has further roles.
+#[sqlx::test]
+async fn a_user_with_an_invalid_value_keeps_back_no_anchor(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[("KEEPER__AUDIT__ANCHOR_SECONDS", "3")], "").await;
+    // A change is due after at least three seconds.
+    for user in [ADMINISTRATOR.0, PLAIN.0] {
+        app.save(&app.administrator(), user, "ActiveDirectory", &format!("S-1-5-{user}"))
+            .await
+            .assert_saved();
+    }
+    sqlx::raw_sql(
+        "ALTER TABLE users DROP CONSTRAINT users_role_check;
+         UPDATE users SET role = 'owner' WHERE user_id = 1",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.wait_for_metric("keeper_audit_chains_waiting", 0.0).await;
+}
+
 #[sqlx::test]
 async fn a_change_waits_for_its_anchor_while_the_log_cannot_be_written(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
@@ -134,6 +154,8 @@ async fn a_change_waits_for_its_anchor_while_the_log_cannot_be_written(pool: PgP
     {
         assert_eq!(instance.metric(name).await, Some(expected), "{name}");
     }
+    let at = instance.metric("keeper_last_lost_log_line_timestamp_seconds").await.unwrap();
+    assert!((seconds_since_1970() - at).abs() < 60.0, "{at}");
 }
 
 #[sqlx::test]

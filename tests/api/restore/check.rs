@@ -239,6 +239,95 @@ async fn anchors_name_what_the_database_lacks_and_which_are_not_genuine(pool: Pg
 }
 
 #[sqlx::test]
+async fn an_anchor_that_was_cut_is_a_finding_beside_the_others(pool: PgPool) {
+    let app = sound(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("anchors.log").to_str().unwrap().to_owned();
+    let printed = app.command(&["audit", "anchor"], "").assert_success();
+    let (cut, _) = printed.split_once(r#","keeper.anchor.signature""#).unwrap();
+    let lines: Vec<_> = printed.lines().map(|line| format!("keeper-1  | {line}\n")).collect();
+    fs::write(&file, format!("{cut}\n{}", lines.concat())).unwrap();
+    execute(
+        &app,
+        "DELETE FROM nick_names; DELETE FROM audit_events WHERE user_id = 300 AND sequence = 3",
+    )
+    .await;
+    let output = check(&app, &[], &["--anchors", &file]);
+    let found = findings(&output);
+    for (subject, text) in [
+        ("tables", "users and nick_names disagree"),
+        ("anchors", "the anchor in line 1 is invalid: it was changed, cut or reformatted"),
+        ("anchors", "event 3 differs from the one that the anchor has"),
+    ] {
+        let is_same = |(found, _, finding): &(String, i64, String)| {
+            found == subject && finding.contains(text)
+        };
+        assert!(found.iter().any(is_same), "{text}: {found:#?}");
+    }
+    assert!(output.stderr.contains("and 4 anchors checked"), "{output:?}");
+    fs::write(&file, cut).unwrap();
+    let only_cut = check(&app, &[], &["--anchors", &file]);
+    assert!(!only_cut.stderr.contains("no anchors found"), "{only_cut:?}");
+}
+
+#[sqlx::test]
+async fn findings_before_an_error_are_listed(pool: PgPool) {
+    let app = sound(pool).await;
+    execute(&app, "UPDATE users SET role = 'help_desk' WHERE user_id = 278").await;
+    let found = [("audit", 278, "the role was changed without an event")];
+    // The untrusted credentials are checked after the chains.
+    let mut lock = app.pool.begin().await.unwrap();
+    let statement = "LOCK TABLE untrusted_credentials IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(statement).execute(&mut *lock).await.unwrap();
+    let output = check(&app, &[("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "1")], &[]);
+    lock.rollback().await.unwrap();
+    assert_finds(&output, &found);
+    assert!(output.stderr.contains("4 users"), "{output:?}");
+
+    execute(
+        &app,
+        "INSERT INTO _sqlx_migrations SELECT 99991231000000, 'later', now(), true, '', 0",
+    )
+    .await;
+    let output = check(&app, &[("KEEPER__KEYRING__FILE", "/missing/keyring.json")], &[]);
+    let newer = [("migrations", 0, "migration 99991231000000 was applied by a newer release")];
+    assert_finds(&output, &newer);
+}
+
+#[sqlx::test]
+async fn a_row_with_an_invalid_value_hides_no_other_finding(pool: PgPool) {
+    let app = sound(pool).await;
+    let path = "/api/v1/Agents/User/SaveUntrustedCredentials";
+    let last = json!({"Type": "t", "Credentials": {"PublicValue": "z", "SecretValue": "s"}});
+    app.post(path, &app.plain(), &last).await.assert_status(204);
+    execute(
+        &app,
+        "ALTER TABLE users DROP CONSTRAINT users_user_type_check;
+         UPDATE users SET user_type = 'robot' WHERE user_id = 1;
+         UPDATE credentials SET valid_to = 'infinity' WHERE user_id = 1;
+         UPDATE untrusted_credentials SET valid_to = 'infinity' WHERE public_value = 'p';
+         UPDATE untrusted_credentials SET comment = chr(7) WHERE public_value = 'z';
+         UPDATE users SET session_epoch = 9 WHERE user_id = 300;
+         ALTER TABLE login_names DROP CONSTRAINT login_names_user_id_check;
+         INSERT INTO login_names (canonical_name, user_id) VALUES ('nobody', 0)",
+    )
+    .await;
+    let output = check(&app, &[], &[]);
+    assert_finds(
+        &output,
+        &[
+            ("tables", 0, "users and login_names disagree"),
+            ("audit", 1, "a value in the user's row is invalid"),
+            ("audit", 1, "the credential CRM5/PASSWORD cannot be unsealed"),
+            ("audit", 1, "the credential ActiveDirectory cannot be unsealed"),
+            ("audit", 300, "the session epoch was changed without an event"),
+            ("credentials", 278, "an untrusted credential cannot be unsealed"),
+        ],
+    );
+    assert!(output.stderr.contains("2 identifiers, 2 untrusted"), "{output:?}");
+}
+
+#[sqlx::test]
 async fn migrations_of_another_release_are_named(pool: PgPool) {
     let app = sound(pool).await;
     execute(

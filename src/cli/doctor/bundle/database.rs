@@ -44,7 +44,7 @@ async fn content(settings: &Settings) -> Result<Value, Failure> {
     let mut settings = settings.clone();
     settings.hashing.threads = 1;
     let needed = storage::privileges::GrantedRole::Auditor;
-    let components = Box::pin(command_context::open_with(settings, needed)).await?;
+    let components = Box::pin(command_context::open_with_timeouts(settings, needed)).await?;
     let Components { administration, .. } = components;
     let DiagnosticReport { server, to_reseal, .. } = administration.diagnostics.diagnose().await?;
     let keys = server

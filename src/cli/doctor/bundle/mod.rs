@@ -19,6 +19,7 @@ use crate::{
     cli::{
         command_line::VERSION,
         output::{Failure, printable},
+        stop::Stop,
     },
     clock,
     configuration::{self, Settings},
@@ -39,7 +40,7 @@ pub(super) struct CheckedSettings<'command> {
 /// the instance. `checked` is a failure if the settings are invalid.
 ///
 /// # Errors
-/// When the file exists or cannot be written.
+/// When the file exists or cannot be written, or a signal stops the command.
 pub(super) async fn write(
     path: &Path,
     url: Option<&str>,
@@ -52,13 +53,17 @@ pub(super) async fn write(
         ))
     };
     let now = clock::now();
+    // Before the file is created, so that a stop also removes it.
+    let mut stop = Stop::listen()?;
     let archive = Archive::create(path, now.unix_timestamp()).map_err(unwritable)?;
-    let written = fill(archive, now, url, checked).await;
-    if written.is_err() {
-        // Half a bundle would look like a whole one.
-        let _ = fs::remove_file(path);
-    }
-    written.map_err(unwritable)
+    let written = tokio::select! {
+        written = fill(archive, now, url, checked) => written.map_err(unwritable),
+        () = stop.requested() => {
+            Err(Failure::new("stopped; no bundle was written, run the command again"))
+        }
+    };
+    // Half a bundle would look like a whole one.
+    written.inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 async fn fill(

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::{
     domain::audit_stream::before_first,
-    storage::{Database, StorageError, audit_sinks, audit_sinks::StoredSink, audit_stream},
+    storage::{self, Database, StorageError, audit_sinks, audit_sinks::StoredSink, audit_stream},
 };
 
 /// The longest time that a sink that is moved waits for transactions.
@@ -100,8 +100,11 @@ impl StreamPositions {
             StreamPoint::Position(position) => position.saturating_sub(1),
             StreamPoint::Time(since) => {
                 wait_for_writers(&mut connection).await?;
+                let mut transaction = connection.begin_unlimited().await?;
+                let before = audit_stream::find_position_before(&mut transaction, since).await?;
+                storage::commit(transaction).await?;
                 // Transactions that began meanwhile may add events after the last one.
-                audit_stream::find_position_before(&mut connection, since).await?.min(last)
+                before.min(last)
             }
         };
         let is_moved = audit_sinks::move_to(&mut connection, sink, position).await?;
