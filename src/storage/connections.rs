@@ -27,16 +27,12 @@ use super::{
     permits::{Permit, Permits},
     stalled_statements,
     statements::Statements,
-    unanswered,
+    unanswered::{self, CHECK_TIMEOUT},
 };
 use crate::domain::client_info::FairnessKey;
 
 /// A connection that was idle for longer is closed.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
-
-/// The time limit for checking a returned connection. A statement of a canceled request may still
-/// wait for a lock, but a server that does not respond must not occupy the pool forever.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time between two connections that are renewed.
 const RENEWAL_INTERVAL: Duration = Duration::from_millis(100);
@@ -298,11 +294,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Closes the connection.
-    pub(super) async fn close(mut self) -> Result<(), StorageError> {
-        match self.held.take() {
-            None => Ok(()),
-            Some((held, _permit)) => Ok(Object::take(held).inner.close().await?),
+    /// Closes the connection, because its settings are changed. A failure is not reported: it would
+    /// hide that the statements succeeded.
+    pub(super) async fn discard(mut self) {
+        if let Some((held, _permit)) = self.held.take() {
+            // It may already be closed.
+            let _ = Object::take(held).inner.close().await;
         }
     }
 
@@ -314,6 +311,16 @@ impl Connection {
         let (held, _) = held.as_mut().expect("a connection in use");
         let transaction = held.inner.begin().await?;
         *is_beginning = false;
+        Ok(transaction)
+    }
+
+    /// Begins a transaction whose statements may take any time, for commands that read whole tables.
+    /// Unlike a setting of the session, this also works behind a connection pooler in transaction mode.
+    pub(crate) async fn begin_unlimited(
+        &mut self,
+    ) -> Result<Transaction<'_, Postgres>, StorageError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query!("SET LOCAL statement_timeout TO 0").execute(&mut *transaction).await?;
         Ok(transaction)
     }
 
@@ -331,41 +338,21 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some((mut held, permit)) = self.held.take() else { return };
+        let Some((held, permit)) = self.held.take() else { return };
         let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_beginning) else {
             drop(Object::take(held));
             return;
         };
+        let guard = commit_guard::current();
         if held.generation < connection_generation::generation() {
-            drop(Object::take(held));
+            let given_up = Object::take(held);
+            // Without a guard, it is closed before its permit is returned.
+            if guard.is_some() {
+                runtime.spawn(unanswered::outlast(given_up, guard));
+            }
             return;
         }
-        let (generation, guard) = (held.generation, commit_guard::current());
-        runtime.spawn(async move {
-            let _guard = guard;
-            let checked = tokio::select! {
-                checked = tokio::time::timeout(CHECK_TIMEOUT, held.check()) => checked,
-                // Another one was found dead: a request may open a new one in place of this one.
-                () = connection_generation::invalidated(generation) => {
-                    Ok(Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
-                }
-            };
-            match checked {
-                Ok(Ok(())) => drop(held),
-                Ok(Err(error)) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "a database connection was lost");
-                    drop(Object::take(held));
-                }
-                Err(_) => {
-                    tracing::warn!(
-                        "a database connection is closed: its last statement takes long"
-                    );
-                    let unanswered = Object::take(held);
-                    unanswered::wait(unanswered, permit.into_share()).await;
-                }
-            }
-        });
+        runtime.spawn(unanswered::finish(held, permit, guard));
     }
 }
 

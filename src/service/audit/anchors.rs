@@ -23,6 +23,9 @@ const BATCH: usize = 500;
 /// The maximum number of anchors per page.
 const PAGE: i64 = 500;
 
+/// The time between two looks at changes that are not committed yet, at shutdown.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Lists anchors, and logs the anchors of changed chains.
 pub(crate) struct Anchors {
     database: Database,
@@ -82,11 +85,10 @@ impl Anchors {
         }
     }
 
-    /// Logs the anchors of all remaining changed chains within a time limit. Called at shutdown, after
-    /// the last change.
+    /// Logs the anchors of all remaining changed chains within a time limit, also of changes whose
+    /// commits are not answered yet. Called at shutdown, after the last change.
     pub(crate) async fn log_rest(&self, limit: Duration) {
-        self.changed_chains.make_due();
-        let logged = tokio::time::timeout(limit, self.log_due()).await;
+        let logged = tokio::time::timeout(limit, self.log_all()).await;
         let chains = self.changed_chains.count();
         match logged {
             Ok(Ok(())) => {}
@@ -94,8 +96,23 @@ impl Anchors {
                 tracing::warn!(%error, chains, "failed to log the last anchors; run `audit anchor`");
             }
             Err(_) => {
-                tracing::warn!(chains, "timed out logging the last anchors; run `audit anchor`");
+                tracing::warn!(
+                    chains,
+                    "timed out waiting for commits or logging the last anchors; run `audit anchor` \
+                     when the database has committed the changes"
+                );
             }
+        }
+    }
+
+    async fn log_all(&self) -> Result<(), AnchorError> {
+        loop {
+            self.changed_chains.make_due();
+            self.log_due().await?;
+            if self.changed_chains.count() == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -113,8 +130,8 @@ impl Anchors {
         connection.release();
         let keyring = self.keyring.current();
         let lost = LOST_LINES.count();
-        for head in &heads {
-            let anchor = Anchor::of(&keyring, head);
+        for stored in &heads {
+            let anchor = Anchor::of(&keyring, &stored.head);
             anchor!(
                 user.id = anchor.user_id.as_i32(),
                 audit.sequence = anchor.sequence,
@@ -138,6 +155,6 @@ impl Anchors {
         let mut connection = self.database.connection().await?;
         let heads = chain_heads::list_after(&mut connection, after, PAGE).await?;
         let keyring = self.keyring.current();
-        Ok(heads.iter().map(|head| Anchor::of(&keyring, head)).collect())
+        Ok(heads.iter().map(|stored| Anchor::of(&keyring, &stored.head)).collect())
     }
 }

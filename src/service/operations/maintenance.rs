@@ -2,7 +2,8 @@
 //!
 //! Changes are refused in the read-only mode, and while too many audit events are undelivered. All of
 //! it is under one lock: a change either begins before that and is counted, or is refused. When the
-//! read-only mode has begun and no change is in progress, this instance changes nothing.
+//! read-only mode has begun and no change is in progress, this instance makes no change that a
+//! caller asked for. It still writes what logins need, and its own state.
 
 use std::{future::Future, sync::Arc};
 
@@ -76,8 +77,8 @@ impl Change {
     /// Runs a future as a part of this change. If it is canceled, the change ends when the server has
     /// answered its last statement, which may be a commit.
     pub(crate) fn include<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        let guard = Arc::clone(&self.0);
-        OF_TASK.scope(self.clone(), storage::guarding(guard, future))
+        let in_progress = Arc::clone(&self.0);
+        OF_TASK.scope(self.clone(), storage::guarding(Some(in_progress), future))
     }
 
     /// Calls a function that starts other tasks. With a change, they are a part of it.
@@ -89,13 +90,14 @@ impl Change {
     }
 }
 
-/// Runs a future as a part of the change that the current task makes, if it makes one.
+/// Runs a future as a part of the change that the current task makes, if it makes one. A login makes
+/// none, but may commit an audit event, so every commit is guarded.
 pub(in crate::service) fn in_change_of_task<F: Future>(
     future: F,
 ) -> impl Future<Output = F::Output> + use<F> {
     match Change::of_task() {
         Some(change) => Either::Left(change.include(future)),
-        None => Either::Right(future),
+        None => Either::Right(storage::guarding(None, future)),
     }
 }
 
