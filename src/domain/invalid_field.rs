@@ -95,6 +95,8 @@ reasons! {
     UnknownUserType => "field-unknown-user-type", "is not a known user type";
     UnknownRole => "field-unknown-role", "must be Administrator or User";
     UnknownOwnRole => "field-unknown-own-role", "must be help_desk, auditor or none";
+    OwnRole => "field-own-role",
+        "is your own, and nobody can change their own role; ask another administrator";
     LastAdministrator => "field-last-administrator",
         "is the last active administrator; make another user an administrator first";
     NotExternalUser => "field-not-external-user",

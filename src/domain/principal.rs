@@ -67,10 +67,10 @@ pub(crate) enum Proof {
     /// A stored secret of this version. If it must be changed, it proves its owner for that change
     /// only.
     Password { credential_type: String, version: i64, must_change: bool },
-    /// The live ticket that is stored under one of these digests.
-    Ticket { digests: Vec<Vec<u8>> },
-    /// The live session that is stored under one of these digests.
-    Session { digests: Vec<Vec<u8>> },
+    /// The live ticket whose text has this digest. It is stored under a keyed digest of it.
+    Ticket { digest: Vec<u8> },
+    /// The live session whose cookie has this digest, stored as a ticket is.
+    Session { digest: Vec<u8> },
     /// A token, which is not stored.
     Token {
         /// True for a token that was issued to a session, also by way of other tokens.

@@ -45,9 +45,9 @@ mod tests {
 
     #[test]
     fn a_session_is_recent_for_10_minutes_and_other_schemes_as_the_setting_says() {
-        let session = Proof::Session { digests: Vec::new() };
+        let session = Proof::Session { digest: Vec::new() };
         let of_session = Proof::Token { is_of_session: true };
-        let ticket = Proof::Ticket { digests: Vec::new() };
+        let ticket = Proof::Ticket { digest: Vec::new() };
         let token = Proof::Token { is_of_session: false };
         let password =
             Proof::Password { credential_type: String::new(), version: 1, must_change: false };

@@ -16,14 +16,17 @@ use crate::{
     domain::{
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
-        principal::{Actor, Proof},
+        principal::{Actor, Principal, Proof},
         rights::Coverage,
         throttling::Subject,
         user::{UserId, UserReference},
     },
-    security::{audit_chain::audit_mac, keyring_handle::KeyringHandle},
+    security::{
+        audit_chain::audit_mac, keyring_handle::KeyringHandle, ticket_digest::TicketDigests,
+    },
     storage::{
-        StorageError, audit_events, tickets,
+        StorageError, audit_events,
+        tickets::{self, TicketKind},
         users::{self, ActorSnapshot, UserHead},
     },
 };
@@ -98,138 +101,42 @@ impl LockedUser {
 pub(super) struct ChangeLocks {
     /// `None` when there is no such user.
     pub(super) head: Option<UserHead>,
-    /// True when the actor is unchanged since the request was authenticated.
+    /// True when the actor still has the rights of the request, and nothing has revoked what
+    /// authenticated it.
     pub(super) is_actor_current: bool,
 }
 
-/// Locks the user's row.
-///
-/// # Errors
-/// When there is no such user, or the actor has changed since the request was authenticated.
-pub(super) async fn lock_user(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-    user_id: UserId,
-) -> Result<LockedUser, ChangeUserError> {
-    let ChangeLocks { head, is_actor_current } =
-        lock_for_change(connection, context, user_id).await?;
-    let head = head.ok_or(ChangeUserError::UnknownUser)?;
-    if is_actor_current {
-        Ok(LockedUser { user_id, head })
-    } else {
-        Err(ChangeUserError::ProofOutdated)
-    }
+/// The ticket or session of a request.
+pub(super) struct CallerTicket {
+    pub(super) kind: TicketKind,
+    /// The digests under which it may be stored, one for each readable key.
+    pub(super) digests: Vec<Vec<u8>>,
 }
 
-/// Locks the row of a user who was found by that reference.
-///
-/// # Errors
-/// As [`lock_user`], and when the user has lost the login name of the reference since.
-pub(super) async fn lock_found_user(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-    reference: &UserReference,
-    user_id: UserId,
-) -> Result<LockedUser, ChangeUserError> {
-    let locked = lock_user(connection, context, user_id).await?;
-    if reference.refers_to_named(user_id, &locked.head.login_name) {
-        Ok(locked)
-    } else {
-        Err(ChangeUserError::UnknownUser)
-    }
-}
-
-/// Locks the user's row, the actor's row and the actor's ticket, so that a change of the actor's
-/// rights is ordered before or after this change. Users are locked by ascending id and before
-/// tickets; otherwise two users who change each other could deadlock.
-///
-/// # Errors
-/// When the database does not answer.
-pub(super) async fn lock_for_change(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-    user_id: UserId,
-) -> Result<ChangeLocks, StorageError> {
-    lock_subject_for_change(connection, context, user_id.into()).await
-}
-
-/// As [`lock_for_change`]. For a pseudo user, the same statements run and lock nobody.
-///
-/// # Errors
-/// When the database does not answer.
-pub(super) async fn lock_subject_for_change(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-    subject: Subject,
-) -> Result<ChangeLocks, StorageError> {
-    let is_actor_first =
-        context.actor.user_id().is_some_and(|actor| actor.as_i32() < subject.as_i32());
-    let (head, is_row_current) = if is_actor_first {
-        let is_row_current = lock_actor(connection, context.actor).await?;
-        (users::lock_subject(connection, subject).await?, is_row_current)
-    } else {
-        let head = users::lock_subject(connection, subject).await?;
-        (head, lock_actor(connection, context.actor).await?)
-    };
-    let is_actor_current = is_row_current && lock_ticket(connection, context.actor).await?;
-    Ok(ChangeLocks { head, is_actor_current })
-}
-
-/// Locks the actor's row and ticket.
-///
-/// # Errors
-/// When the actor has changed since the request was authenticated.
-pub(super) async fn require_current_actor(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-) -> Result<(), ChangeUserError> {
-    let is_current = lock_actor(connection, context.actor).await?
-        && lock_ticket(connection, context.actor).await?;
-    if is_current { Ok(()) } else { Err(ChangeUserError::ProofOutdated) }
-}
-
-/// Locks the actor's row; false when the actor has changed.
-async fn lock_actor(connection: &mut PgConnection, actor: Actor<'_>) -> Result<bool, StorageError> {
-    match (actor.user_id(), actor_snapshot(actor)) {
-        (Some(user_id), Some(snapshot)) => {
-            users::lock_actor_snapshot(connection, user_id, &snapshot).await
-        }
-        _ => Ok(true),
-    }
-}
-
-/// Locks the actor's ticket or session; false when it has ended.
-async fn lock_ticket(
-    connection: &mut PgConnection,
-    actor: Actor<'_>,
-) -> Result<bool, StorageError> {
-    match (actor.user_id(), caller_ticket(actor)) {
-        (Some(user_id), Some(digests)) => tickets::lock(connection, user_id, &digests).await,
-        _ => Ok(true),
-    }
-}
-
-/// The actor's rights when the request was authenticated; `None` for commands.
+/// The actor's rights and epoch when the request was authenticated; `None` for commands.
 pub(super) fn actor_snapshot(actor: Actor<'_>) -> Option<ActorSnapshot> {
     let Actor::Principal(principal) = actor else { return None };
-    Some(ActorSnapshot {
+    Some(snapshot_of(principal))
+}
+
+fn snapshot_of(principal: &Principal) -> ActorSnapshot {
+    ActorSnapshot {
         session_epoch: principal.user.session_epoch,
         is_administrator: principal.user.is_administrator,
         user_type: principal.user.user_type,
         role: principal.user.role,
-    })
-}
-
-/// The digests of the ticket or session that authenticated the request.
-pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<Vec<u8>>> {
-    let Actor::Principal(principal) = actor else { return None };
-    match &principal.proof {
-        Proof::Ticket { digests } | Proof::Session { digests } => Some(digests.clone()),
-        Proof::Password { .. } | Proof::Token { .. } => None,
     }
 }
 
-/// Appends audit events in transactions.
+/// Locks the caller's row and returns its epoch; `None` when the caller has other rights by now.
+async fn lock_caller(
+    connection: &mut PgConnection,
+    caller: &Principal,
+) -> Result<Option<i64>, StorageError> {
+    users::lock_actor_snapshot(connection, caller.user_id(), &snapshot_of(caller)).await
+}
+
+/// Locks users and actors, and appends audit events in transactions.
 pub(crate) struct UserTransactions {
     pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
@@ -254,6 +161,140 @@ impl UserTransactions {
             return Err(SensitiveError::ReasonRequired);
         }
         Ok(())
+    }
+
+    /// Where the ticket or session that authenticated the actor may be stored; `None` for other
+    /// actors. The digests are made for each use: during an import, a key may be added and used, and
+    /// then the row is stored under the new one.
+    pub(super) fn caller_ticket(&self, actor: Actor<'_>) -> Option<CallerTicket> {
+        let Actor::Principal(caller) = actor else { return None };
+        let (kind, digest) = match &caller.proof {
+            Proof::Ticket { digest } => (TicketKind::Ticket, digest),
+            Proof::Session { digest } => (TicketKind::Session, digest),
+            Proof::Password { .. } | Proof::Token { .. } => return None,
+        };
+        let keyring = self.keyring.current();
+        let digests = TicketDigests::of(&keyring, kind.as_str(), caller.user_id(), digest).readable;
+        Some(CallerTicket { kind, digests })
+    }
+
+    /// Locks the user's row.
+    ///
+    /// # Errors
+    /// When there is no such user, or the actor has changed since the request was authenticated.
+    pub(super) async fn lock_user(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+    ) -> Result<LockedUser, ChangeUserError> {
+        let ChangeLocks { head, is_actor_current } =
+            self.lock_for_change(connection, context, user_id).await?;
+        let head = head.ok_or(ChangeUserError::UnknownUser)?;
+        if is_actor_current {
+            Ok(LockedUser { user_id, head })
+        } else {
+            Err(ChangeUserError::ProofOutdated)
+        }
+    }
+
+    /// Locks the row of a user who was found by that reference.
+    ///
+    /// # Errors
+    /// As [`Self::lock_user`], and when the user has lost the login name of the reference since.
+    pub(super) async fn lock_found_user(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        reference: &UserReference,
+        user_id: UserId,
+    ) -> Result<LockedUser, ChangeUserError> {
+        let locked = self.lock_user(connection, context, user_id).await?;
+        if reference.refers_to_named(user_id, &locked.head.login_name) {
+            Ok(locked)
+        } else {
+            Err(ChangeUserError::UnknownUser)
+        }
+    }
+
+    /// Locks the user's row, the actor's row and the actor's ticket, so that a change of the actor's
+    /// rights is ordered before or after this change. Users are locked by ascending id and before
+    /// tickets; otherwise two users who change each other could deadlock.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn lock_for_change(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+    ) -> Result<ChangeLocks, StorageError> {
+        self.lock_subject_for_change(connection, context, user_id.into()).await
+    }
+
+    /// As [`Self::lock_for_change`]. For a pseudo user, the same statements run and lock nobody.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn lock_subject_for_change(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        subject: Subject,
+    ) -> Result<ChangeLocks, StorageError> {
+        let Actor::Principal(caller) = context.actor else {
+            let head = users::lock_subject(connection, subject).await?;
+            return Ok(ChangeLocks { head, is_actor_current: true });
+        };
+        let (head, epoch) = if caller.user_id().as_i32() < subject.as_i32() {
+            let epoch = lock_caller(connection, caller).await?;
+            (users::lock_subject(connection, subject).await?, epoch)
+        } else {
+            let head = users::lock_subject(connection, subject).await?;
+            (head, lock_caller(connection, caller).await?)
+        };
+        let is_actor_current = self.is_current(connection, caller, epoch).await?;
+        Ok(ChangeLocks { head, is_actor_current })
+    }
+
+    /// Locks the actor's row and ticket.
+    ///
+    /// # Errors
+    /// When the actor has changed since the request was authenticated.
+    pub(super) async fn require_current_actor(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+    ) -> Result<(), ChangeUserError> {
+        let Actor::Principal(caller) = context.actor else { return Ok(()) };
+        let epoch = lock_caller(connection, caller).await?;
+        if self.is_current(connection, caller, epoch).await? {
+            Ok(())
+        } else {
+            Err(ChangeUserError::ProofOutdated)
+        }
+    }
+
+    /// True if the ticket, session, password or token of the caller has not been revoked, that is, if
+    /// its epoch is that of the user's locked row. A ticket or session has an epoch of its own, which
+    /// moves with the user's when it makes the change. A password or token has the epoch of the
+    /// request. The row of the ticket is locked, too.
+    async fn is_current(
+        &self,
+        connection: &mut PgConnection,
+        caller: &Principal,
+        user_epoch: Option<i64>,
+    ) -> Result<bool, StorageError> {
+        if user_epoch.is_none() {
+            return Ok(false);
+        }
+        let epoch = match self.caller_ticket(Actor::Principal(caller)) {
+            Some(CallerTicket { digests, .. }) => {
+                tickets::lock(connection, caller.user_id(), &digests).await?
+            }
+            None => Some(caller.user.session_epoch),
+        };
+        Ok(epoch == user_epoch)
     }
 
     /// Notes an event of a transaction for the next anchor and for the metrics.
@@ -293,7 +334,9 @@ impl UserTransactions {
         let keeps_ticket = change.revokes_issued
             && !matches!(change.kind, AuditKind::UserRetired | AuditKind::ChangeRequired)
             && context.actor.user_id() == Some(*user_id);
-        if let Some(digests) = caller_ticket(context.actor).filter(|_| keeps_ticket) {
+        if keeps_ticket
+            && let Some(CallerTicket { digests, .. }) = self.caller_ticket(context.actor)
+        {
             tickets::move_to_epoch(connection, *user_id, &digests, session_epoch).await?;
         }
         head.audit_sequence = event.sequence;

@@ -45,8 +45,7 @@ impl Saving {
         });
         let credential_writer = Arc::new(CredentialWriter {
             keyring: parts.keyring(),
-            changed_chains: Arc::clone(&parts.changed_chains),
-            metrics: Arc::clone(&parts.metrics),
+            transactions: parts.transactions(),
             proven_types: proven_types(settings, issuers),
             single_per_user,
             statements: parts.database().statements(),
@@ -74,7 +73,10 @@ impl Saving {
                 database: parts.database(),
                 writer: untrusted_writer,
             }),
-            audit: Arc::new(AuditReader { database: parts.database() }),
+            audit: Arc::new(AuditReader {
+                database: parts.database(),
+                transactions: parts.transactions(),
+            }),
         });
         let requirements = Arc::new(ChangeRequirements {
             database: parts.database(),

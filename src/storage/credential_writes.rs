@@ -32,13 +32,14 @@ pub(crate) struct CredentialWrite {
     pub(crate) display_value: String,
     /// `Some` for identifier types.
     pub(crate) identifier: Option<IdentifierWrite>,
-    /// The required state of the actor. `None`: an operator's command.
+    /// The required state of the actor; with a ticket or session, without the epoch. `None`: an
+    /// operator's command.
     pub(crate) actor: Option<ActorSnapshot>,
     /// The credential type and version that authenticated the actor; the credential must still have
     /// this version.
     pub(crate) proven: Option<(String, i64)>,
-    /// The digests of the ticket or session that authenticated the actor; it must still exist. If
-    /// it belongs to the user, it is moved to the new epoch.
+    /// The digests of the ticket or session that authenticated the actor; it must still exist, with
+    /// the actor's epoch. If it belongs to the user, it is moved to the new epoch.
     pub(crate) caller_ticket: Option<Vec<Vec<u8>>>,
 }
 

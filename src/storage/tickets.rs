@@ -290,20 +290,20 @@ pub(crate) async fn set_auth_time(
     Ok(done.rows_affected() == 1)
 }
 
-/// Locks a ticket against deletion for this transaction; false when it does not exist.
+/// Locks a ticket against changes for this transaction; returns its epoch, `None` when it does not exist.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     user_id: UserId,
     digests: &[Vec<u8>],
-) -> Result<bool, StorageError> {
-    let locked = sqlx::query_scalar!(
-        r#"SELECT 1 AS "one!" FROM tickets WHERE user_id = $1 AND digest = ANY($2) FOR SHARE"#,
+) -> Result<Option<i64>, StorageError> {
+    let session_epoch = sqlx::query_scalar!(
+        "SELECT session_epoch FROM tickets WHERE user_id = $1 AND digest = ANY($2) FOR SHARE",
         user_id.as_i32(),
         digests,
     )
     .fetch_optional(connection)
     .await?;
-    Ok(locked.is_some())
+    Ok(session_epoch)
 }
 
 /// Deletes a valid ticket and returns its kind; `None` when there is none.

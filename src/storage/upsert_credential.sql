@@ -17,7 +17,7 @@ actor AS (
     FOR SHARE SKIP LOCKED
 ),
 ticket AS (
-    SELECT 1 FROM tickets WHERE user_id = $11 AND digest = ANY($23::bytea[])
+    SELECT session_epoch FROM tickets WHERE user_id = $11 AND digest = ANY($23::bytea[])
     FOR SHARE SKIP LOCKED
 ),
 taken AS (
@@ -43,11 +43,14 @@ locked_identifiers AS (
 admitted AS (
     SELECT 1 FROM head
     WHERE NOT EXISTS (SELECT 1 FROM taken)
-      -- The actor may have been retired or logged out everywhere while the hash was computed.
+      -- The actor may have been retired or logged out everywhere while the hash was computed. A ticket
+      -- or session has its own epoch: a change that is made with it moves it to the new one.
       AND ($25 IS NULL OR EXISTS (
           SELECT 1 FROM actor
-          WHERE session_epoch = $25 AND is_administrator = $26::boolean
+          WHERE is_administrator = $26::boolean
             AND user_type = $29::text AND role IS NOT DISTINCT FROM $31::text AND NOT is_retired
+            AND CASE WHEN $23 IS NULL THEN session_epoch = $25
+                     ELSE session_epoch IN (SELECT session_epoch FROM ticket) END
       ))
       -- The ticket or session of the actor may have ended.
       AND ($23 IS NULL OR EXISTS (SELECT 1 FROM ticket))

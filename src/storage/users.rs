@@ -64,6 +64,7 @@ impl TryFrom<UserRow> for User {
 /// The state of an actor at the time of authentication.
 #[derive(Debug)]
 pub(crate) struct ActorSnapshot {
+    /// The epoch of a password or token; a ticket or session has its own.
     pub(crate) session_epoch: i64,
     pub(crate) is_administrator: bool,
     pub(crate) user_type: UserType,
@@ -294,27 +295,27 @@ pub(crate) async fn list_after(
     .collect()
 }
 
-/// Locks the actor's row against changes for this transaction, and returns whether it still matches
-/// the snapshot.
+/// Locks the actor's row against changes for this transaction, and returns its epoch; `None` when its
+/// rights differ from those of the snapshot.
 #[tracing::instrument(name = "db.users.lock_actor_snapshot", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn lock_actor_snapshot(
     connection: &mut PgConnection,
     user_id: UserId,
     actor_snapshot: &ActorSnapshot,
-) -> Result<bool, StorageError> {
-    let is_current = sqlx::query_scalar!(
-        r#"SELECT session_epoch = $2 AND is_administrator = $3 AND user_type = $4
-                  AND role IS NOT DISTINCT FROM $5 AND NOT is_retired AS "is_current!"
+) -> Result<Option<i64>, StorageError> {
+    let locked = sqlx::query!(
+        r#"SELECT session_epoch,
+                  is_administrator = $2 AND user_type = $3 AND role IS NOT DISTINCT FROM $4
+                  AND NOT is_retired AS "has_same_rights!"
            FROM users WHERE user_id = $1 FOR SHARE"#,
         user_id.as_i32(),
-        actor_snapshot.session_epoch,
         actor_snapshot.is_administrator,
         actor_snapshot.user_type.as_str(),
         actor_snapshot.role.map(Role::as_str),
     )
     .fetch_optional(connection)
     .await?;
-    Ok(is_current.unwrap_or_default())
+    Ok(locked.filter(|row| row.has_same_rights).map(|row| row.session_epoch))
 }
 
 /// Advances the audit head and the epoch of a user whose row this transaction has locked.

@@ -1,7 +1,5 @@
 //! Concurrent changes, canceled requests, and a service that is killed during a save.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -222,9 +220,9 @@ async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
     let save = tokio::spawn(request.send());
     proxy.wait_until_held().await;
     save.abort();
-    // The pool either closes the connection or keeps it with its pending `BEGIN`.
-    let closed = other.wait_for_metric("keeper_database_connections", 0.0);
-    let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
+    // When the request has ended, the pool has closed its connection, or keeps it with its pending
+    // `BEGIN`.
+    other.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
     proxy.release();
     other.save(&administrator, PLAIN.0, "", "acknowledged").await.assert_saved();
     app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
@@ -379,4 +377,22 @@ async fn a_save_that_waits_while_its_session_ends_is_refused(pool: PgPool) {
         (before.audit_sequence, before.session_epoch, before.version),
         (after.audit_sequence, after.session_epoch, after.version)
     );
+}
+
+#[sqlx::test]
+async fn a_save_that_waits_goes_on_after_a_new_password_that_its_own_ticket_saves(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    // Users are locked by ascending id: a save that waits for the plain user has not locked this one.
+    app.add_user((400, "bert"), &["--administrator"]);
+    let bert = Credentials::basic("bert", &password_of("bert"));
+    let ticket = Credentials::Ticket(app.ticket(&bert).await);
+    let other = Credentials::Ticket(app.ticket(&bert).await);
+    let (held, save) = blocked_save(&app, &ticket).await;
+    let revoked = start_save(&app, &other);
+    app.wait_for_blocked_sessions(2).await;
+    app.save(&ticket, 400, "", "another password of bert").await.assert_saved();
+    held.rollback().await.unwrap();
+    save.await.unwrap().assert_saved();
+    revoked.await.unwrap().assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "too late")).await.assert_status(200);
 }

@@ -1,12 +1,15 @@
 //! Lists audit events: those of the caller, of one user, or of all users.
 
+use std::sync::Arc;
+
 use crate::{
     domain::{
         audit::AuditEntry,
         audit_query::{AuditPage, AuditQuery},
-        principal::{Actor, Principal, Proof},
+        principal::{Actor, Principal},
         user::{User, UserId},
     },
+    service::user_transaction::{CallerTicket, UserTransactions},
     storage::{Database, StorageError, audit_events, audit_list, tickets, users},
 };
 
@@ -22,6 +25,7 @@ pub(crate) enum ReadAuditError {
 /// Lists audit events.
 pub(crate) struct AuditReader {
     pub(crate) database: Database,
+    pub(crate) transactions: Arc<UserTransactions>,
 }
 
 impl AuditReader {
@@ -71,22 +75,22 @@ impl AuditReader {
     /// revoked, or the ticket or session of the request was ended.
     async fn current(&self, caller: &Principal) -> Result<Option<Principal>, StorageError> {
         let user_id = caller.user_id();
-        if let Proof::Ticket { digests } | Proof::Session { digests } = &caller.proof
-            && !on_connection!(self.database, |connection| tickets::lock(
-                &mut connection,
-                user_id,
-                digests
-            ))?
-        {
-            return Ok(None);
-        }
-        let found = read_on_connection!(self.database, |connection| users::find_by_id(
-            &mut connection,
-            user_id
-        ))?;
-        let same =
-            |user: &User| !user.is_retired && user.session_epoch == caller.user.session_epoch;
-        Ok(found.filter(same).map(|user| Principal { user, ..caller.clone() }))
+        // With the epoch of what authenticated the caller: that of a ticket or session may have moved.
+        let ticket = self.transactions.caller_ticket(Actor::Principal(caller));
+        let found = if let Some(CallerTicket { kind, digests }) = ticket {
+            let found = read_on_connection!(self.database, |connection| {
+                tickets::find_with_user(&mut connection, kind, user_id, &digests)
+            })?;
+            found.map(|(user, ticket)| (user, ticket.session_epoch))
+        } else {
+            let found = read_on_connection!(self.database, |connection| {
+                users::find_by_id(&mut connection, user_id)
+            })?;
+            found.map(|user| (user, caller.user.session_epoch))
+        };
+        let is_current =
+            |(user, epoch): &(User, i64)| !user.is_retired && user.session_epoch == *epoch;
+        Ok(found.filter(is_current).map(|(user, _)| Principal { user, ..caller.clone() }))
     }
 
     /// As [`Self::list`], for a filter with a user; `None` when there never was such a user.

@@ -33,7 +33,7 @@ use crate::{
         credentials::hasher::HashedCredential,
         errors::ChangeUserError,
         operations::maintenance::Maintenance,
-        user_transaction::{AuditedChange, UserTransactions, lock_user},
+        user_transaction::{AuditedChange, UserTransactions},
         users::writer::UserWriter,
     },
     storage::{
@@ -80,15 +80,13 @@ impl Moving {
         targets: &[Target<'_>],
     ) -> Result<Option<AnswerUse>, StorageError> {
         let is_password = |target: &Target<'_>| self.is_password_type(target.credential_type);
-        let candidate = login.candidate.as_ref();
-        let has_password = candidate.is_some_and(|candidate| !candidate.credentials.is_empty());
-        if has_password || !targets.iter().any(is_password) {
+        if !lacks_password(login) || !targets.iter().any(is_password) {
             return Ok(None);
         }
         let had_credentials = read_on_connection!(self.database, |connection| {
             logins::has_had_credentials(&mut connection, login.subject)
         })?;
-        let may_move = match candidate {
+        let may_move = match &login.candidate {
             Some(candidate) => may_move(&candidate.user) && !had_credentials,
             None => NewLoginName::try_from(presented.name.clone()).is_ok(),
         };
@@ -155,7 +153,7 @@ impl Moving {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         // Concurrent logins of the user wait here.
-        lock_user(&mut transaction, context, user.user_id).await?;
+        self.transactions.lock_user(&mut transaction, context, user.user_id).await?;
         let current = users::find_by_id(&mut transaction, user.user_id).await?;
         // The old system was asked about the name that the user had then.
         if !current
@@ -209,12 +207,18 @@ impl Moving {
         user_id: UserId,
         hashed: &HashedCredential,
     ) -> Result<(), ChangeUserError> {
-        let mut locked = lock_user(connection, context, user_id).await?;
+        let mut locked = self.transactions.lock_user(connection, context, user_id).await?;
         let moved = AuditedChange::to_user(AuditKind::UserMoved, false);
         self.transactions.append_audit_event(connection, context, &mut locked, moved).await?;
         let hashed = std::slice::from_ref(hashed);
         self.writer.write_credentials(connection, context, user_id, hashed).await
     }
+}
+
+/// True for a login that the old system decides, if there is one: of a user without a password here, or
+/// of nobody here.
+pub(super) fn lacks_password(login: &Login) -> bool {
+    login.candidate.as_ref().is_none_or(|candidate| candidate.credentials.is_empty())
 }
 
 /// The name that the old system is asked about: of a user here, always the one that they have here.

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::{
     admissions::Admissions,
     error::{AuthenticationError, Refusal},
-    issued::{IssuedTickets, Reference},
+    issued::IssuedTickets,
     outcome::{Authenticated, Requested},
 };
 use crate::{
@@ -68,7 +68,7 @@ impl SessionAuthenticator {
         self.issued.renew(&mut connection, &reference, &session, client_info, now).await?;
         connection.release();
         let admission = self.admissions.move_to(admission, user.user_id)?;
-        let principal = principal(user, &session, reference);
+        let principal = principal(user, &session, read.digest);
         let proof = self.admissions.admit_proof(request.work, &principal)?;
         Ok(Authenticated { principal, admission: admission.or(proof), lookup: None })
     }
@@ -86,7 +86,7 @@ impl SessionAuthenticator {
         let mut connection = self.database.connection().await?;
         let (user, session) = self.issued.find_live(&mut connection, &reference, now).await?;
         connection.release();
-        Ok(principal(user, &session, reference))
+        Ok(principal(user, &session, read.digest.clone()))
     }
 
     /// Online, only administrators, the help desk and auditors may have sessions
@@ -98,11 +98,12 @@ impl SessionAuthenticator {
     }
 }
 
-fn principal(user: User, session: &Ticket, reference: Reference) -> Principal {
+/// The owner of a session whose cookie has this digest.
+fn principal(user: User, session: &Ticket, digest: Vec<u8>) -> Principal {
     Principal {
         user,
         scheme: AuthenticationScheme::Session,
-        proof: Proof::Session { digests: reference.digests.readable },
+        proof: Proof::Session { digest },
         auth_time: session.auth_time,
         // `Authenticator` decides.
         is_proof_recent: false,

@@ -49,7 +49,7 @@ impl TicketAuthenticator {
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::SoTicket,
-            proof: Proof::Ticket { digests: reference.digests.readable },
+            proof: Proof::Ticket { digest: read.digest },
             auth_time: ticket.auth_time,
             // `Authenticator` decides.
             is_proof_recent: false,

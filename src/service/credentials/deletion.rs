@@ -8,7 +8,7 @@ use crate::{
     },
     service::{
         errors::{ChangeUserError, SaveCredentialError},
-        user_transaction::{AuditedChange, lock_user},
+        user_transaction::AuditedChange,
     },
     storage::{self, credential_writes, credentials},
 };
@@ -34,7 +34,7 @@ impl Credentials {
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let mut user = self.transactions.lock_user(&mut transaction, context, user_id).await?;
         let stored = credentials::find_by_type(&mut transaction, user_id, type_name).await?;
         let is_other =
             |row: StoredCredential| version.is_some_and(|version| row.version != version);

@@ -17,7 +17,6 @@ use crate::{
     service::{
         errors::{ChangeUserError, SaveCredentialError},
         unsealing::unseal,
-        user_transaction::lock_user,
     },
     storage::{self, StorageError, credentials},
 };
@@ -44,7 +43,7 @@ impl Credentials {
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        lock_user(&mut transaction, context, user_id).await?;
+        self.transactions.lock_user(&mut transaction, context, user_id).await?;
         require_version(&mut transaction, user_id, type_name, version).await?;
         let stored = credentials::find_by_type(&mut transaction, user_id, type_name).await?;
         let row = stored.ok_or(SaveCredentialError::Outdated)?;

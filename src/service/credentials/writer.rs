@@ -21,12 +21,8 @@ use crate::{
         sealing::{Binding, Envelope, seal},
     },
     service::{
-        activity::metrics::ActivityMetrics,
-        audit::changed_chains::ChangedChains,
         errors::SaveCredentialError,
-        user_transaction::{
-            ChangeLocks, actor_snapshot, caller_ticket, lock_for_change, next_event,
-        },
+        user_transaction::{ChangeLocks, UserTransactions, actor_snapshot, next_event},
     },
     storage::{
         Statements, StorageError,
@@ -77,8 +73,7 @@ pub(in crate::service) enum SaveEffect {
 /// Writes credentials.
 pub(crate) struct CredentialWriter {
     pub(crate) keyring: KeyringHandle,
-    pub(crate) changed_chains: Arc<ChangedChains>,
-    pub(crate) metrics: Arc<ActivityMetrics>,
+    pub(crate) transactions: Arc<UserTransactions>,
     /// The types of identifiers that a configured issuer or the directory proves.
     pub(crate) proven_types: Vec<String>,
     /// True when each user has one credential, whatever its type
@@ -99,7 +94,7 @@ impl CredentialWriter {
     ) -> Result<(), SaveCredentialError> {
         let ChangeLocks { head, is_actor_current } = match save.precondition {
             WritePrecondition::Actor(_) => {
-                lock_for_change(connection, save.context, save.user_id).await?
+                self.transactions.lock_for_change(connection, save.context, save.user_id).await?
             }
             WritePrecondition::Nothing => {
                 let head = users::lock(connection, save.user_id).await?;
@@ -137,10 +132,11 @@ impl CredentialWriter {
     ) -> Result<(), SaveCredentialError> {
         match outcome {
             WriteOutcome::Saved => {
-                self.metrics.record_saves(1);
-                self.metrics.record_event(write.event.kind);
+                let metrics = &self.transactions.metrics;
+                metrics.record_saves(1);
+                metrics.record_event(write.event.kind);
                 for _ in &write.removals {
-                    self.metrics.record_event(AuditKind::CredentialDeleted);
+                    metrics.record_event(AuditKind::CredentialDeleted);
                 }
                 Ok(())
             }
@@ -185,7 +181,7 @@ impl CredentialWriter {
         head: &UserHead,
         removed_types: &[String],
     ) -> Result<CredentialWrite, SaveCredentialError> {
-        self.changed_chains.push(save.user_id);
+        self.transactions.changed_chains.push(save.user_id);
         let event = self.saved_event(save, head);
         let Save { context: ChangeContext { actor, .. }, hashed, precondition, .. } = save;
         let keyring = self.keyring.current();
@@ -226,7 +222,7 @@ impl CredentialWriter {
             identifier,
             actor: actor_snapshot,
             proven: proof.map(|proof| (proof.credential_type.clone(), proof.version)),
-            caller_ticket: caller_ticket(actor),
+            caller_ticket: self.transactions.caller_ticket(actor).map(|ticket| ticket.digests),
             event,
         })
     }
@@ -237,15 +233,20 @@ impl CredentialWriter {
         // or removing such a credential revokes them.
         let revokes_issued = self.authenticates(credential_type) || self.single_per_user;
         let session_epoch = head.session_epoch + i64::from(revokes_issued);
-        let kind = match (save.effect, save.hashed.change_required) {
-            (SaveEffect::Expiry, _) => AuditKind::CredentialExpired,
-            (SaveEffect::NewValue, None) => AuditKind::CredentialSaved,
-            (SaveEffect::NewValue, Some(_)) => AuditKind::ChangeRequired,
-        };
+        let kind = saved_kind(save.effect, save.hashed);
         AuditEvent {
             credential_type: Some(credential_type.as_str().to_owned()),
             ..next_event(save.context, save.user_id, kind, head, session_epoch)
         }
+    }
+}
+
+/// The kind of the event of a save.
+pub(in crate::service) fn saved_kind(effect: SaveEffect, hashed: &HashedCredential) -> AuditKind {
+    match (effect, hashed.change_required) {
+        (SaveEffect::Expiry, _) => AuditKind::CredentialExpired,
+        (SaveEffect::NewValue, None) => AuditKind::CredentialSaved,
+        (SaveEffect::NewValue, Some(_)) => AuditKind::ChangeRequired,
     }
 }
 

@@ -22,10 +22,9 @@ use crate::{
     service::{
         credentials::{
             hasher::{CredentialHasher, CredentialOwner, HashedCredential},
-            writer::{CredentialWriter, Save, SaveEffect, WritePrecondition},
+            writer::{CredentialWriter, Save, SaveEffect, WritePrecondition, saved_kind},
         },
         errors::ChangeUserError,
-        user_transaction::require_current_actor,
         users::{
             changes::new_user,
             writer::{UserWriter, changes_of_new_user},
@@ -213,7 +212,7 @@ impl BulkImport {
         let mut connection = self.database.connection().await?;
         let ids = assign_ids(&mut connection, ready).await?;
         let mut transaction = connection.begin().await?;
-        require_current_actor(&mut transaction, context).await?;
+        self.writer.transactions.require_current_actor(&mut transaction, context).await?;
         for (user_id, Ready { user, hashed, .. }) in ids.iter().copied().zip(ready) {
             self.writer.write_user(&mut transaction, context, user_id, user).await?;
             self.writer.write_credentials(&mut transaction, context, user_id, hashed).await?;
@@ -241,7 +240,7 @@ impl BulkImport {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         bulk::prefer_indexes(&mut transaction).await?;
-        require_current_actor(&mut transaction, context).await?;
+        self.writer.transactions.require_current_actor(&mut transaction, context).await?;
         bulk::copy(&mut transaction, rows).await?;
         // Before the commit, whose outcome may stay unknown: an extra anchor is harmless.
         for (user_id, ready) in ids.iter().copied().zip(ready) {
@@ -255,7 +254,7 @@ impl BulkImport {
     fn note_events(&self, user_id: UserId, ready: &Ready) {
         let Ready { user, hashed, .. } = ready;
         let changes = changes_of_new_user(user).map(|change| change.kind);
-        let saves = hashed.iter().map(|_| AuditKind::CredentialSaved);
+        let saves = hashed.iter().map(|hashed| saved_kind(SaveEffect::NewValue, hashed));
         for kind in [AuditKind::UserAdded].into_iter().chain(changes).chain(saves) {
             self.writer.transactions.note_event(user_id, kind);
         }

@@ -65,9 +65,7 @@ impl UserImport {
         require_same_id(&user, found.as_ref())?;
         let ImportedUser { login_name, user_id, must_exist, mut members } = user;
         if let Some(found) = found {
-            if members.role.is_some() && !context.actor.may_change_role_of(found.user_id) {
-                return Err(ChangeUserError::OwnRole);
-            }
+            require_own_role_kept(context, &members, &found)?;
             let reference = UserReference::Name(login_name);
             let changed = self.users.change(context, &reference, &found, members).await?;
             return Ok((Imported::Changed, changed.user.user_id));
@@ -95,6 +93,9 @@ impl UserImport {
         require_same_id(user, found.as_ref())?;
         if user.must_exist && found.is_none() && !is_added_before {
             return Err(not_added());
+        }
+        if let Some(found) = &found {
+            require_own_role_kept(context, &user.members, found)?;
         }
         let members = SaveUser {
             user_id: found.as_ref().map(|found| found.user_id),
@@ -178,4 +179,18 @@ fn not_added() -> ChangeUserError {
 fn require_same_id(user: &ImportedUser, found: Option<&User>) -> Result<(), InvalidField> {
     let differs = found.zip(user.user_id).is_some_and(|(found, id)| found.user_id != id);
     if differs { Err(InvalidField::new("id", Reason::Contradiction)) } else { Ok(()) }
+}
+
+/// Fails if a line would change the role of the actor. It may repeat the role, as an export does.
+fn require_own_role_kept(
+    context: ChangeContext<'_>,
+    members: &SaveUser,
+    found: &User,
+) -> Result<(), ChangeUserError> {
+    let is_changed = members.role.is_some_and(|role| role != found.role);
+    if is_changed && !context.actor.may_change_role_of(found.user_id) {
+        Err(ChangeUserError::OwnRole)
+    } else {
+        Ok(())
+    }
 }

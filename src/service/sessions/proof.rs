@@ -16,9 +16,12 @@ use crate::{
             error::{AuthenticationError, Refusal},
         },
         errors::ChangeUserError,
-        user_transaction::{AuditedChange, lock_user},
+        user_transaction::AuditedChange,
     },
-    storage::{self, tickets},
+    storage::{
+        self,
+        tickets::{self, TicketKind},
+    },
 };
 
 impl Sessions {
@@ -33,14 +36,14 @@ impl Sessions {
         password: &SecretString,
     ) -> Result<(), ProofError> {
         let Actor::Principal(caller) = context.actor else { return Err(ProofError::NoSession) };
-        let Proof::Session { digests } = &caller.proof else { return Err(ProofError::NoSession) };
+        let Proof::Session { digest } = &caller.proof else { return Err(ProofError::NoSession) };
         let login = self.verify(context, caller, password).await?;
         let PasswordLogin { principal: proven, lookup: _until_recorded } = login;
         // The name may have another owner since the session was found.
         if proven.user_id() != caller.user_id() {
             return Err(AuthenticationError::refused(None, Refusal::UnknownUser).into());
         }
-        Ok(self.record(context, caller, digests).await?)
+        Ok(self.record(context, caller, digest).await?)
     }
 
     async fn verify(
@@ -62,19 +65,20 @@ impl Sessions {
         &self,
         context: ChangeContext<'_>,
         caller: &Principal,
-        digests: &[Vec<u8>],
+        digest: &[u8],
     ) -> Result<(), ChangeUserError> {
         let user_id = caller.user_id();
+        let transactions = &self.tickets.transactions;
         let mut connection = self.tickets.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let mut user = transactions.lock_user(&mut transaction, context, user_id).await?;
         let epoch = user.head.session_epoch;
         let now = context.now;
-        if !tickets::set_auth_time(&mut transaction, user_id, digests, epoch, now).await? {
+        let digests = self.issued.reference(TicketKind::Session, user_id, digest).digests.readable;
+        if !tickets::set_auth_time(&mut transaction, user_id, &digests, epoch, now).await? {
             return Err(ChangeUserError::ProofOutdated);
         }
         let change = AuditedChange::to_user(AuditKind::SessionProven, false);
-        let transactions = &self.tickets.transactions;
         transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         Ok(storage::commit(transaction).await?)
     }

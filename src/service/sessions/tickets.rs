@@ -20,7 +20,7 @@ use crate::{
     service::{
         authentication::issued::IssuedTickets,
         errors::{ChangeUserError, ReadUserError},
-        user_transaction::{AuditedChange, LockedUser, UserTransactions, caller_ticket, lock_user},
+        user_transaction::{AuditedChange, LockedUser, UserTransactions},
     },
     storage::{
         self, Database, StorageError,
@@ -161,8 +161,9 @@ impl Tickets {
     /// [`TicketError::NoTicket`], or when the database does not answer.
     pub(crate) async fn end_current(&self, context: ChangeContext<'_>) -> Result<(), TicketError> {
         let Actor::Principal(caller) = context.actor else { return Err(TicketError::NoTicket) };
-        let Proof::Ticket { digests } = &caller.proof else { return Err(TicketError::NoTicket) };
-        self.revoke(context, caller.user_id(), digests).await?;
+        let Proof::Ticket { digest } = &caller.proof else { return Err(TicketError::NoTicket) };
+        let reference = self.issued.reference(TicketKind::Ticket, caller.user_id(), digest);
+        self.revoke(context, reference.user_id, &reference.digests.readable).await?;
         Ok(())
     }
 
@@ -225,10 +226,10 @@ impl Tickets {
         let coverage = session_end_coverage(context, user_id)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let mut user = self.transactions.lock_user(&mut transaction, context, user_id).await?;
         user.require_covered(coverage)?;
         let is_revoked = shown_epoch.is_some_and(|shown| shown != user.head.session_epoch);
-        if is_revoked && !has_others(&mut transaction, context, user_id).await? {
+        if is_revoked && !self.has_others(&mut transaction, context, user_id).await? {
             return Ok(None);
         }
         let change = AuditedChange::to_user(AuditKind::SessionsEnded, true);
@@ -263,7 +264,8 @@ impl Tickets {
     ) -> Result<bool, ChangeUserError> {
         let mut connection = self.database.connection_of(context.actor.fairness_key()).await?;
         let mut transaction = connection.begin().await?;
-        let mut user = match lock_user(&mut transaction, context, user_id).await {
+        let transactions = &self.transactions;
+        let mut user = match transactions.lock_user(&mut transaction, context, user_id).await {
             Err(ChangeUserError::UnknownUser) => return Ok(false),
             locked => locked?,
         };
@@ -274,7 +276,7 @@ impl Tickets {
             tickets::delete_live(&mut transaction, user_id, digests, session_epoch, now).await?;
         let Some(kind) = ended else { return Ok(false) };
         let change = end_of(kind);
-        self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
+        transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         storage::commit(transaction).await?;
         Ok(true)
     }
@@ -300,18 +302,25 @@ impl Tickets {
         }
         Ok(Some(tickets::list_live(&mut connection, user_id, now).await?))
     }
-}
 
-/// True when the user has a valid ticket or session besides the one of the request.
-async fn has_others(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-    user_id: UserId,
-) -> Result<bool, StorageError> {
-    let own = caller_ticket(context.actor).unwrap_or_default();
-    let listed = tickets::list_live(connection, user_id, context.now).await?;
-    let is_own = |ticket: &TicketSummary| own.iter().any(|own| own.ct_eq(&ticket.digest).into());
-    Ok(!listed.iter().all(is_own))
+    /// The digests that the ticket or session of the request may have in a list; empty without one.
+    pub(crate) fn digests_of_request(&self, actor: Actor<'_>) -> Vec<Vec<u8>> {
+        self.transactions.caller_ticket(actor).map(|ticket| ticket.digests).unwrap_or_default()
+    }
+
+    /// True when the user has a valid ticket or session besides the one of the request.
+    async fn has_others(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+    ) -> Result<bool, StorageError> {
+        let own = self.digests_of_request(context.actor);
+        let listed = tickets::list_live(connection, user_id, context.now).await?;
+        let is_own =
+            |ticket: &TicketSummary| own.iter().any(|own| own.ct_eq(&ticket.digest).into());
+        Ok(!listed.iter().all(is_own))
+    }
 }
 
 /// The coverage of the actor's right to end the tickets and sessions of a user.

@@ -15,7 +15,7 @@ use crate::{
     },
     service::{
         errors::{ChangeUserError, ReadUserError},
-        user_transaction::{AuditedChange, UserTransactions, lock_user},
+        user_transaction::{AuditedChange, UserTransactions},
     },
     storage::{self, Database, attempt_changes, attempts, users},
 };
@@ -54,7 +54,7 @@ impl Lockouts {
         let type_name = credential_type.map(CredentialType::as_str);
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let mut user = self.transactions.lock_user(&mut transaction, context, user_id).await?;
         user.require_covered(coverage)?;
         if !attempt_changes::reset(&mut transaction, user_id, type_name).await? {
             return Ok(false);

@@ -19,7 +19,7 @@ use crate::{
     service::{
         errors::UntrustedError,
         unsealing::unseal_untrusted,
-        user_transaction::{ChangeLocks, LockedUser, lock_for_change},
+        user_transaction::{ChangeLocks, LockedUser},
     },
     storage::{self, Database, untrusted_credentials},
 };
@@ -44,7 +44,7 @@ impl UntrustedCredentials {
         self.require_right_to_save(context, user_id)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock(&mut transaction, context, user_id).await?;
+        let mut user = self.lock(&mut transaction, context, user_id).await?;
         self.writer.write(&mut transaction, context, &mut user, &command).await?;
         Ok(storage::commit(transaction).await?)
     }
@@ -100,7 +100,7 @@ impl UntrustedCredentials {
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = match lock(&mut transaction, context, user_id).await {
+        let mut user = match self.lock(&mut transaction, context, user_id).await {
             Err(UntrustedError::UnknownUser) => return Ok(Vec::new()),
             locked => locked?,
         };
@@ -137,7 +137,7 @@ impl UntrustedCredentials {
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock(&mut transaction, context, user_id).await?;
+        let mut user = self.lock(&mut transaction, context, user_id).await?;
         let value = public_value.as_str();
         if untrusted_credentials::delete(&mut transaction, user_id, type_name, value).await? {
             let change = untrusted_change(AuditKind::UntrustedRemoved, type_name);
@@ -146,21 +146,23 @@ impl UntrustedCredentials {
         }
         Ok(storage::commit(transaction).await?)
     }
-}
 
-/// Locks the user and the actor.
-async fn lock(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-    user_id: UserId,
-) -> Result<LockedUser, UntrustedError> {
-    let ChangeLocks { head, is_actor_current } =
-        lock_for_change(connection, context, user_id).await?;
-    let head = head.ok_or(UntrustedError::UnknownUser)?;
-    if is_actor_current {
-        Ok(LockedUser { user_id, head })
-    } else {
-        Err(UntrustedError::ProofOutdated)
+    /// Locks the user and the actor.
+    async fn lock(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+    ) -> Result<LockedUser, UntrustedError> {
+        let transactions = &self.writer.transactions;
+        let ChangeLocks { head, is_actor_current } =
+            transactions.lock_for_change(connection, context, user_id).await?;
+        let head = head.ok_or(UntrustedError::UnknownUser)?;
+        if is_actor_current {
+            Ok(LockedUser { user_id, head })
+        } else {
+            Err(UntrustedError::ProofOutdated)
+        }
     }
 }
 

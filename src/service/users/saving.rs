@@ -37,7 +37,7 @@ use crate::{
         },
         errors::{AddUserError, ChangeUserError},
         untrusted_credentials::untrusted::UntrustedCredentials,
-        user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_found_user},
+        user_transaction::{AuditedChange, LockedUser, UserTransactions},
     },
     storage::{
         self, Database, StorageError, audit_events, credentials, nick_names, user_writes, users,
@@ -178,7 +178,9 @@ impl Users {
         let hashed = self.hasher.hash_all(context, owner, credentials).await?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut locked = lock_found_user(&mut transaction, context, reference, user_id).await?;
+        let transactions = &self.transactions;
+        let locked = transactions.lock_found_user(&mut transaction, context, reference, user_id);
+        let mut locked = locked.await?;
         self.write_changes(&mut transaction, context, &mut locked, &command).await?;
         self.writer.write_credentials(&mut transaction, context, user_id, &hashed).await?;
         let untrusted = &command.untrusted_credentials;
@@ -266,7 +268,9 @@ impl Users {
         self.transactions.require_sensitive(context)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_found_user(&mut transaction, context, &command.user, user_id).await?;
+        let transactions = &self.transactions;
+        let user = transactions.lock_found_user(&mut transaction, context, &command.user, user_id);
+        let mut user = user.await?;
         if !command.may_delete(user.head.user_type) {
             return Err(ChangeUserError::NotExternal);
         }
@@ -275,7 +279,7 @@ impl Users {
         let before = before.ok_or(ChangeUserError::UnknownUser)?;
         require_administrator_left(&mut transaction, &before, None).await?;
         let change = AuditedChange::to_user(AuditKind::UserDeleted, true);
-        self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
+        transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         user_writes::tombstone(&mut transaction, user_id, context.now).await?;
         Ok(storage::commit(transaction).await?)
     }

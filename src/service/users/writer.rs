@@ -24,7 +24,7 @@ use crate::{
         },
         errors::{AddUserError, ChangeUserError},
         untrusted_credentials::writer::UntrustedWriter,
-        user_transaction::{AuditedChange, LockedUser, UserTransactions, require_current_actor},
+        user_transaction::{AuditedChange, LockedUser, UserTransactions},
     },
     storage::{
         self, Database, StorageError, audit_events, user_writes,
@@ -59,7 +59,7 @@ impl UserWriter {
         };
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        require_current_actor(&mut transaction, context).await?;
+        self.transactions.require_current_actor(&mut transaction, context).await?;
         self.write_user(&mut transaction, context, user_id, user).await?;
         self.write_credentials(&mut transaction, context, user_id, credentials).await?;
         self.write_untrusted(&mut transaction, context, user_id, untrusted).await?;

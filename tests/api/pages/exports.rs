@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     rest::add_rows,
-    support::{TestApp, wait_for},
+    support::{TestApp, password_of, wait_for},
 };
 
 /// Users whose export is larger than all buffers between the service and a client that does not read.
@@ -89,6 +89,26 @@ async fn an_export_ends_with_the_session_that_began_it(pool: PgPool) {
     let reason = end(&app).await;
     assert!(reason.ends_with("; the administrator signed out or lost the right"), "{reason}");
     assert!(users_of(&reason) >= lines && lines < 60_000, "{lines} {reason}");
+}
+
+#[sqlx::test]
+async fn an_export_goes_on_after_its_administrator_changes_the_password(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    add_rows(&app.pool, USERS).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let (mut response, first) = begin(&mut browser).await;
+    let path = "/account/change-password";
+    let page = browser.open(path).await;
+    let (old, new) = (password_of("anna"), "another password of anna");
+    let typed = [("OldPassword", &*old), ("NewPassword", new), ("RepeatedPassword", new)];
+    browser.submit(&page, path, &typed).await.assert_status(303);
+    let mut lines = lines_of(&first);
+    while let Some(bytes) = response.chunk().await.unwrap() {
+        lines += lines_of(&bytes);
+    }
+    let reason = end(&app).await;
+    assert!(reason.ends_with("; it is complete"), "{reason}");
+    assert_eq!(users_of(&reason), lines);
 }
 
 #[sqlx::test]

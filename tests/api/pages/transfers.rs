@@ -237,6 +237,37 @@ async fn the_credentials_of_a_batch_are_counted(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn the_metrics_of_a_batch_have_the_kinds_of_its_audit_events(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let kinds = [("user_added", 100), ("credential_saved", 0), ("change_required", 100)];
+    let counts = async || {
+        let mut counts = Vec::new();
+        for (kind, _) in kinds {
+            let name = format!("keeper_audit_events_total{{kind=\"{kind}\"}}");
+            counts.push(app.metric(&name).await);
+        }
+        counts
+    };
+    let before = counts().await;
+    let hash = "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
+    let line = |number| {
+        let credential = json!({"hash": hash, "change_required": "administrator"});
+        json!({"login_name": format!("marked-{number}"), "credentials": [credential]})
+    };
+    let sent = send(&mut browser, "import", lines(100, |number| line(number).to_string())).await;
+    wait_for_end(&mut browser, &sent).await;
+    let after = counts().await;
+    let stored = "SELECT count(*) FROM audit_events JOIN users USING (user_id)
+                  WHERE login_name LIKE 'marked-%' AND kind = $1";
+    for (index, (kind, expected)) in kinds.into_iter().enumerate() {
+        let stored: i64 = sqlx::query_scalar(stored).bind(kind).fetch_one(&app.pool).await.unwrap();
+        assert_eq!(stored, expected, "{kind}");
+        assert_eq!((after[index] - before[index]).to_string(), expected.to_string(), "{kind}");
+    }
+}
+
+#[sqlx::test]
 async fn the_metrics_have_the_progress_of_the_import_that_runs(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::signed_in(&app, "anna").await;
@@ -487,6 +518,23 @@ async fn another_instance_shows_an_import_cancels_it_and_begins_no_other(pool: P
     assert_eq!(users_named(&app, "second").await, 1);
 }
 
+#[sqlx::test]
+async fn an_ended_import_of_another_instance_is_not_shown_as_running(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let sent = send(&mut browser, "import", "{\"login_name\":\"ended\"}\n").await;
+    wait_for_end(&mut browser, &sent).await;
+    let other = app.spawn_instance(&[]).await;
+    let mut elsewhere = browser.copy().moved_to(&other.url);
+    let page = wait_for_end(&mut elsewhere, &sent).await;
+    for text in ["The import is complete.", " ran this import. Until it stops, it has"] {
+        assert!(page.body.contains(text), "{text}: {page:?}");
+    }
+    for text in [" runs this import", "/results?"] {
+        assert!(!page.body.contains(text), "{text}: {page:?}");
+    }
+}
+
 /// An instance behind a proxy that holds back the reply to the commit which registers an import, and
 /// the request that sends its file.
 async fn unconfirmed_registration(app: &TestApp) -> (DatabaseProxy, TestApp, JoinHandle<Answer>) {
@@ -560,6 +608,8 @@ async fn a_second_copy_of_a_form_waits_until_the_first_is_registered(pool: PgPoo
     leaving.abort();
     app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
     let sent = send(copy, fields);
+    // It waits for the first one inside the process, which nothing outside shows.
+    app.wait_for_metric("keeper_http_requests_in_flight", 1.0).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!sent.is_finished(), "the copy did not wait");
     registration.rollback().await.unwrap();

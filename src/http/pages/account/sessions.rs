@@ -11,10 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     clock,
-    domain::{
-        InvalidField, Reason,
-        principal::{Actor, Proof},
-    },
+    domain::{InvalidField, Reason, principal::Actor},
     http::{
         error::{ApiError, ErrorKind},
         keeper::user_tickets,
@@ -76,14 +73,12 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let user_id = context.principal().user_id();
     let epoch = context.principal().user.session_epoch.to_string();
-    let current = match &context.principal().proof {
-        Proof::Session { digests } => digests.clone(),
-        Proof::Password { .. } | Proof::Ticket { .. } | Proof::Token { .. } => Vec::new(),
-    };
     let listed = context.read(|tickets: Arc<Tickets>, caller| async move {
-        tickets.list(Actor::Principal(&caller.principal), user_id, clock::now()).await
+        let actor = Actor::Principal(&caller.principal);
+        let listed = tickets.list(actor, user_id, clock::now()).await;
+        listed.map(|found| found.map(|listed| (listed, tickets.digests_of_request(actor))))
     });
-    let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
+    let (listed, current) = listed.await?.ok_or(ErrorKind::UnknownUser)?;
     let rows = listed.iter().map(|ticket| row(&frame, ticket, &current)).collect();
     let end_others = Form::new(&frame, PATH).with_hidden("Epoch", &epoch).with_action(
         frame.text("page-end-others"),

@@ -100,7 +100,6 @@ impl JobFailure {
             ChangeUserError::Forbidden
                 | ChangeUserError::ProofOutdated
                 | ChangeUserError::Sensitive(_)
-                | ChangeUserError::OwnRole
                 | ChangeUserError::Credential(
                     SaveCredentialError::ProofOutdated | SaveCredentialError::Sensitive(_)
                 )

@@ -20,6 +20,7 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
         ChangeUserError::LoginNameTaken => of_user(Reason::Taken),
         ChangeUserError::NickNameTaken => Ok(InvalidField::new("nick_name", Reason::Taken)),
         ChangeUserError::LastAdministrator => of_user(Reason::LastAdministrator),
+        ChangeUserError::OwnRole => Ok(InvalidField::new("role", Reason::OwnRole)),
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
             Ok(InvalidField::new("credentials", Reason::Taken))
         }
@@ -65,7 +66,6 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
         ChangeUserError::Forbidden
         | ChangeUserError::HelpForbidden
         | ChangeUserError::ProtectedUser
-        | ChangeUserError::OwnRole
         | ChangeUserError::Read(_)
         | ChangeUserError::Sensitive(_)
         | ChangeUserError::NotExternal
