@@ -18,6 +18,8 @@ pub(crate) const FAILURE_TIME: Duration = Duration::from_mins(15);
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
+    /// All answers so far.
+    answers: u64,
     failed_at: Option<Instant>,
     /// `None`: closed.
     open_until: Option<Instant>,
@@ -49,6 +51,11 @@ impl Breaker {
         Some(Passage { breaker: self, is_probe })
     }
 
+    /// The number of answers so far, for [`Passage::time_out`].
+    pub(crate) fn answers(&self) -> u64 {
+        self.lock().answers
+    }
+
     /// True while the other system is known to fail: the breaker is open, and a request has failed
     /// within [`FAILURE_TIME`]. Without requests, an open breaker stays open, and nobody knows whether
     /// the other system is back.
@@ -69,7 +76,15 @@ impl Passage<'_> {
     pub(crate) fn succeed(self) {
         let mut state = self.breaker.lock();
         state.failures = 0;
+        state.answers = state.answers.wrapping_add(1);
         state.open_until = None;
+    }
+
+    /// Records that a request timed out that began, with the wait for its turn, after this number of
+    /// answers. If another request was answered meanwhile, the other system is there, and the wait may
+    /// be the reason: nothing changes. Otherwise as [`Self::fail`].
+    pub(crate) fn time_out(self, answers: u64, now: Instant) -> bool {
+        self.breaker.answers() == answers && self.fail(now)
     }
 
     /// Records a failure; true if it opened the closed breaker.
@@ -138,6 +153,22 @@ mod tests {
         breaker.enter(later).unwrap().fail(later);
         assert!(breaker.is_failing(later + before_end));
         assert!(!breaker.is_failing(later + FAILURE_TIME));
+    }
+
+    #[test]
+    fn a_timeout_is_a_failure_only_if_no_other_request_was_answered_meanwhile() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        let before = breaker.answers();
+        breaker.enter(now).unwrap().succeed();
+        for _ in 0..2 * FAILURES {
+            assert!(!breaker.enter(now).unwrap().time_out(before, now));
+        }
+        let answers = breaker.answers();
+        for failure in 1..=FAILURES {
+            let opened = breaker.enter(now).unwrap().time_out(answers, now);
+            assert_eq!(opened, failure == FAILURES);
+        }
+        assert!(breaker.enter(now).is_none());
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub(crate) enum BindVerdict {
     Accepted,
     /// The directory does not let them log in with it.
     Refused(DirectoryRefusal),
-    /// No password was sent: the login has no credential that the directory verifies.
+    /// No password was sent: the login has no credential that the directory verifies, or the password
+    /// is known to be wrong.
     NotSent,
 }
 
@@ -66,6 +67,16 @@ impl BindVerdict {
         Ok(Self::Refused(refusal))
     }
 
+    /// Whether the password is the user's; `None` when the directory said something else, such as the
+    /// state of the account.
+    pub(crate) fn is_right(self) -> Option<bool> {
+        match self {
+            Self::Accepted => Some(true),
+            Self::Refused(DirectoryRefusal::WrongPassword) => Some(false),
+            Self::Refused(_) | Self::NotSent => None,
+        }
+    }
+
     /// A stable word for metrics.
     pub(super) fn outcome(self) -> &'static str {
         match self {
@@ -91,7 +102,9 @@ impl DirectoryRefusal {
             Some(0x701) => Self::AccountExpired,
             Some(0x773) => Self::MustChange,
             Some(0x775) => Self::AccountLocked,
-            Some(_) | None => Self::WrongPassword,
+            Some(0x525 | 0x52e) | None => Self::WrongPassword,
+            // All other numbers are about the account, too.
+            Some(_) => Self::Other(result_code::INVALID_CREDENTIALS),
         }
     }
 }
@@ -122,6 +135,8 @@ mod tests {
         for (number, reason) in [
             ("525", WrongPassword),
             ("52e", WrongPassword),
+            ("52f", Other(49)),
+            ("568", Other(49)),
             ("530", NotNow),
             ("531", NotHere),
             ("532", PasswordExpired),
@@ -139,6 +154,19 @@ mod tests {
         for text in ["", "data 775", ", data ", ", data x", ", data 1000000775", ", data ¤"] {
             assert_eq!(verdict(49, text), Ok(BindVerdict::Refused(WrongPassword)), "{text}");
         }
+    }
+
+    #[test]
+    fn only_a_wrong_password_is_wrong_until_it_changes() {
+        use DirectoryRefusal::*;
+        let is_right = |refusal| BindVerdict::Refused(refusal).is_right();
+        assert_eq!(is_right(WrongPassword), Some(false));
+        for state in [NoEntry, SeveralEntries, NotNow, PasswordExpired, MustChange, AccountLocked] {
+            assert_eq!(is_right(state), None, "{state}");
+        }
+        assert_eq!(is_right(Other(53)), None, "some servers refuse inactive accounts so");
+        assert_eq!(BindVerdict::Accepted.is_right(), Some(true));
+        assert_eq!(BindVerdict::NotSent.is_right(), None);
     }
 
     #[test]

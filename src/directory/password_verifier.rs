@@ -108,21 +108,33 @@ impl PasswordVerifier {
         identifier: Option<&SecretString>,
         password: &SecretString,
     ) -> Result<BindVerdict, DirectoryError> {
-        let deadline = Instant::now() + self.options.timeout;
+        let begun = Instant::now();
+        let deadline = begun + self.options.timeout;
+        let answers = self.breaker.answers();
         // Half of the time is left for the directory.
         let _turn = self.turns.take(caller, self.options.timeout / 2).await?;
+        let has_waited = begun.elapsed() > self.options.timeout / 10;
         let passage = self.breaker.enter(Instant::now().into_std());
         let passage = passage.ok_or(DirectoryError::Suspended)?;
         let asking = timeout_at(deadline, self.ask(identifier, password));
         let verdict = asking.await.unwrap_or(Err(DirectoryError::VerificationTimedOut));
-        match &verdict {
-            Ok(_) => passage.succeed(),
-            Err(error) => {
-                if passage.fail(Instant::now().into_std()) {
-                    let error = error as &dyn std::error::Error;
-                    alarm!(error, "the directory fails; logins that it should verify get 503");
-                }
+        let now = Instant::now().into_std();
+        let has_opened = match &verdict {
+            Ok(_) => {
+                passage.succeed();
+                false
             }
+            // After a wait for a turn, less than the whole time was left.
+            Err(DirectoryError::VerificationTimedOut) if has_waited => {
+                passage.time_out(answers, now)
+            }
+            Err(_) => passage.fail(now),
+        };
+        if let Err(error) = &verdict
+            && has_opened
+        {
+            let error = error as &dyn std::error::Error;
+            alarm!(error, "the directory fails; logins that it should verify get 503");
         }
         verdict
     }

@@ -47,6 +47,7 @@ pub(crate) mod stored_credential;
 pub(crate) mod text;
 pub(crate) mod throttling;
 pub(crate) mod transit_path;
+pub(crate) mod typed_login;
 pub(crate) mod untrusted_credential;
 pub(crate) mod user;
 pub(crate) mod user_list;

@@ -1,6 +1,6 @@
 //! Reads the answers of the old system.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::domain::user::{DisplayName, UserType};
 
@@ -27,6 +27,17 @@ pub(crate) struct AcceptedUser {
     pub(crate) user_type: Option<UserType>,
 }
 
+/// What is wrong with an answer, to follow `the answer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AnswerProblem {
+    /// Its form, whichever user it is about.
+    #[error("{0}")]
+    Form(&'static str),
+    /// What it says about this user.
+    #[error("{0}")]
+    User(&'static str),
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum AnsweredResult {
@@ -48,6 +59,17 @@ struct AnswerBody {
     user_type: Option<String>,
 }
 
+/// The members of an answer, whatever their values say about the user.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outline {
+    result: AnsweredResult,
+    #[serde(default, rename = "display_name")]
+    _display_name: IgnoredAny,
+    #[serde(default, rename = "type")]
+    _user_type: IgnoredAny,
+}
+
 /// The problem of an answer that is no JSON of the documented form.
 const MALFORMED: &str =
     "is not a JSON object with the member result, and with display_name and type at most";
@@ -55,23 +77,25 @@ const MALFORMED: &str =
 /// Reads the answer to a name and a password.
 ///
 /// # Errors
-/// The problem of the answer, to follow `the answer`.
-pub(super) fn read_answer(text: &[u8]) -> Result<HookAnswer, &'static str> {
+/// The problem of the answer.
+pub(super) fn read_answer(text: &[u8]) -> Result<HookAnswer, AnswerProblem> {
     let AnswerBody { result, display_name, user_type } = parse(text)?;
     if let AnsweredResult::Accepted = result {
         let display_name = display_name.map(|name| DisplayName::parse("display_name", &name));
-        let display_name = display_name.transpose().map_err(|_| "has an invalid display_name")?;
+        let display_name = display_name
+            .transpose()
+            .map_err(|_| AnswerProblem::User("has an invalid display_name"))?;
         let user_type = user_type.as_deref().map(movable_type).transpose()?;
         return Ok(HookAnswer::Accepted(AcceptedUser { display_name, user_type }));
     }
     if display_name.is_some() || user_type.is_some() {
-        return Err("describes a user whom it does not accept");
+        return Err(AnswerProblem::Form("describes a user whom it does not accept"));
     }
     match result {
         AnsweredResult::Rejected => Ok(HookAnswer::Rejected),
         AnsweredResult::Unknown => Ok(HookAnswer::Unknown),
         AnsweredResult::Accepted | AnsweredResult::Pong => {
-            Err("has another result than accepted, rejected and unknown")
+            Err(AnswerProblem::Form("has another result than accepted, rejected and unknown"))
         }
     }
 }
@@ -79,24 +103,29 @@ pub(super) fn read_answer(text: &[u8]) -> Result<HookAnswer, &'static str> {
 /// Reads the answer to a check without a password.
 ///
 /// # Errors
-/// The problem of the answer, to follow `the answer`.
-pub(super) fn read_pong(text: &[u8]) -> Result<(), &'static str> {
+/// The problem of the answer.
+pub(super) fn read_pong(text: &[u8]) -> Result<(), AnswerProblem> {
     match parse(text)? {
         AnswerBody { result: AnsweredResult::Pong, display_name: None, user_type: None } => Ok(()),
-        AnswerBody { .. } => Err("to a ping is not {\"result\":\"pong\"}"),
+        AnswerBody { .. } => Err(AnswerProblem::Form("to a ping is not {\"result\":\"pong\"}")),
     }
 }
 
-fn parse(text: &[u8]) -> Result<AnswerBody, &'static str> {
-    serde_json::from_slice(text).map_err(|_| MALFORMED)
+/// Reads the members of an answer. A value that cannot be read is a problem of the accepted user: it
+/// may be a name that was cut within a character.
+fn parse(text: &[u8]) -> Result<AnswerBody, AnswerProblem> {
+    serde_json::from_slice(text).map_err(|_| match serde_json::from_slice(text) {
+        Ok(Outline { result: AnsweredResult::Accepted, .. }) => AnswerProblem::User(MALFORMED),
+        Ok(_) | Err(_) => AnswerProblem::Form(MALFORMED),
+    })
 }
 
 /// The type of a user that the old system may choose: one without rights over other users.
-fn movable_type(text: &str) -> Result<UserType, &'static str> {
+fn movable_type(text: &str) -> Result<UserType, AnswerProblem> {
     match UserType::parse(text) {
         Some(user_type @ (UserType::Internal | UserType::External)) => Ok(user_type),
         Some(UserType::Resource | UserType::Anonymous | UserType::System) | None => {
-            Err("has another type than internal and external")
+            Err(AnswerProblem::User("has another type than internal and external"))
         }
     }
 }
@@ -164,5 +193,30 @@ mod tests {
         for text in [r#"{"result":"accepted"}"#, r#"{"result":"pong","type":"internal"}"#, "pong"] {
             assert!(read_pong(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn only_the_description_of_an_accepted_user_is_a_problem_of_that_user() {
+        let long = format!(r#"{{"result":"accepted","display_name":"{}"}}"#, "x".repeat(255));
+        for (text, is_of_user) in [
+            (long.as_str(), true),
+            (r#"{"result":"accepted","display_name":" "}"#, true),
+            (r#"{"result":"accepted","type":"system"}"#, true),
+            (r#"{"result":"accepted","type":7}"#, true),
+            (r#"{"result":"accepted","display_name":7}"#, true),
+            (r#"{"result":"accepted","display_name":"Ada \ud83d"}"#, true),
+            (r#"{"result":"rejected","display_name":7}"#, false),
+            (r#"{"result":"accepted","display_name":7,"display_name":7}"#, false),
+            (r#"{"result":"accepted","display_name":"Ada}"#, false),
+            (r#"{"result":"accepted","administrator":true}"#, false),
+            (r#"{"result":"rejected","display_name":"Ada"}"#, false),
+            (r#"{"result":"pong"}"#, false),
+            ("accepted", false),
+        ] {
+            let problem = read_answer(text.as_bytes()).unwrap_err();
+            assert_eq!(matches!(problem, AnswerProblem::User(_)), is_of_user, "{text}");
+        }
+        let in_latin_1 = b"{\"result\":\"accepted\",\"display_name\":\"Ren\xe9\"}";
+        assert_eq!(read_answer(in_latin_1), Err(AnswerProblem::User(MALFORMED)));
     }
 }

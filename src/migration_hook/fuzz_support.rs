@@ -1,6 +1,6 @@
 //! The parsers of answers of the old system and of its keys, for fuzz targets.
 
-use super::answer::{HookAnswer, read_answer, read_pong};
+use super::answer::{AnswerProblem, HookAnswer, read_answer, read_pong};
 use crate::security::webhook_signature::WebhookKeys;
 
 /// What an answer of the old system decides: the display name and the type of an accepted user;
@@ -12,7 +12,9 @@ use crate::security::webhook_signature::WebhookKeys;
 pub fn migration_answer(
     text: &[u8],
 ) -> Result<Option<(Option<String>, Option<&'static str>)>, &'static str> {
-    Ok(match read_answer(text)? {
+    let answer = read_answer(text)
+        .map_err(|(AnswerProblem::Form(problem) | AnswerProblem::User(problem))| problem)?;
+    Ok(match answer {
         HookAnswer::Accepted(user) => Some((
             user.display_name.map(|name| name.as_str().to_owned()),
             user.user_type.map(crate::domain::user::UserType::as_str),

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use secrecy::ExposeSecret;
 
 use super::{keyring::Keyring, length_prefixed::LengthPrefixed, mac::hmac_sha256};
-use crate::domain::{credential::CredentialValue, throttling::Subject};
+use crate::domain::{credential::CredentialValue, throttling::Subject, typed_login::TypedLogin};
 
 /// The stored length of the digest of an attempted secret, in bytes.
 const SECRET_DIGEST_LENGTH: usize = 16;
@@ -39,6 +39,21 @@ pub(crate) fn secret_digest(
     let fields = LengthPrefixed::of("tried")
         .field(&subject.as_i32().to_be_bytes())
         .field(value.secret().expose_secret().as_bytes());
+    let mut digest = digest(keyring, &fields);
+    digest.truncate(SECRET_DIGEST_LENGTH);
+    digest
+}
+
+/// The digest of a login that was attempted for a subject, and that another system decides.
+pub(crate) fn typed_login_digest(
+    keyring: &Keyring,
+    subject: Subject,
+    typed: TypedLogin<'_>,
+) -> Vec<u8> {
+    let fields = LengthPrefixed::of("typed")
+        .field(&subject.as_i32().to_be_bytes())
+        .field(typed.name.as_bytes())
+        .field(typed.password.expose_secret().as_bytes());
     let mut digest = digest(keyring, &fields);
     digest.truncate(SECRET_DIGEST_LENGTH);
     digest
@@ -87,5 +102,23 @@ mod tests {
         assert_eq!(pending_digest(&ring, &base).len(), PENDING_DIGEST_LENGTH);
         assert_eq!(pending_digest(&ring, &base), pending_digest(&ring_before(), &base));
         assert_ne!(pseudo_subject(&ring, "a"), pseudo_subject(&ring, "b"));
+    }
+
+    #[test]
+    fn each_spelling_of_a_login_has_its_own_digest() {
+        let ring = ring();
+        let subject = |id: i32| Subject::from(UserId::try_from(id).unwrap());
+        let digest = |id: i32, name: &str, password: &str| {
+            let password = &SecretString::from(password);
+            typed_login_digest(&ring, subject(id), TypedLogin { name, password })
+        };
+        let base = digest(1, "ada", "\u{e9}");
+        assert_eq!(base.len(), SECRET_DIGEST_LENGTH);
+        assert_eq!(base, digest(1, "ada", "\u{e9}"));
+        for other in
+            [digest(1, "Ada", "\u{e9}"), digest(1, "ada", "e\u{301}"), digest(2, "ada", "\u{e9}")]
+        {
+            assert_ne!(base, other);
+        }
     }
 }

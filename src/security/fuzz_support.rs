@@ -241,7 +241,7 @@ impl TrustedIssuer {
     #[must_use]
     pub fn replace_keys(&self, fetched: &[u8]) -> bool {
         let [issuer] = &self.0;
-        issuer.keys().replace(fetched)
+        issuer.keys().replace(fetched).is_ok()
     }
 
     /// The identifier and the time of authentication in a token.

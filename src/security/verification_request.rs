@@ -4,7 +4,9 @@ use hashing_engine::{RowStamp, SecretForms, StoredHash, VerificationRequest as E
 use secrecy::ExposeSecret;
 
 use super::length_prefixed::LengthPrefixed;
-use crate::domain::{credential::CredentialValue, stored_credential::StoredCredential};
+use crate::domain::{
+    credential::CredentialValue, stored_credential::StoredCredential, typed_login::TypedLogin,
+};
 
 /// A request to verify that a value is the credential of a name, against the row that was just
 /// read.
@@ -20,6 +22,8 @@ pub(crate) struct VerificationRequest<'request> {
     /// False when the login fails regardless of the secret, for example because the credential is
     /// locked. The result equals that of a wrong secret, so it does not reveal a right one.
     pub(crate) is_login_allowed: bool,
+    /// What another system is asked when there is no row. Its answer is about one spelling.
+    pub(crate) question: Option<TypedLogin<'request>>,
 }
 
 /// The bytes that new hashes are computed from.
@@ -49,6 +53,22 @@ struct Stamp {
 }
 
 impl Stamp {
+    fn of_row(row: &StoredCredential) -> Self {
+        let version = LengthPrefixed::of("version")
+            .field(&row.user_id.as_i32().to_be_bytes())
+            .field(&row.version.to_be_bytes());
+        let contents =
+            LengthPrefixed::of("contents").field(&row.sealed_hash).field(row.key_id.as_bytes());
+        Self { version, contents }
+    }
+
+    fn of_question(question: TypedLogin<'_>) -> Self {
+        let version = LengthPrefixed::of("question")
+            .field(question.name.as_bytes())
+            .field(question.password.expose_secret().as_bytes());
+        Self { version, contents: LengthPrefixed::default() }
+    }
+
     fn as_row_stamp(&self) -> RowStamp<'_> {
         RowStamp { version: self.version.as_bytes(), contents: self.contents.as_bytes() }
     }
@@ -56,14 +76,11 @@ impl Stamp {
 
 impl<'request> OwnedRequest<'request> {
     pub(super) fn new(request: &'request VerificationRequest<'request>) -> Self {
-        let stamp = request.row.map(|row| Stamp {
-            version: LengthPrefixed::of("version")
-                .field(&row.user_id.as_i32().to_be_bytes())
-                .field(&row.version.to_be_bytes()),
-            contents: LengthPrefixed::of("contents")
-                .field(&row.sealed_hash)
-                .field(row.key_id.as_bytes()),
-        });
+        let stamp = match (request.row, request.question) {
+            (Some(row), _) => Some(Stamp::of_row(row)),
+            (None, Some(question)) => Some(Stamp::of_question(question)),
+            (None, None) => None,
+        };
         Self { request, other_form: request.value.decomposed(), stamp }
     }
 

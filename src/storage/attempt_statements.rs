@@ -99,7 +99,7 @@ impl Statements {
         }
     }
 
-    /// Takes back an attempt that was reserved as pending.
+    /// Takes back an attempt that was reserved as pending for these types.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -107,11 +107,14 @@ impl Statements {
         self,
         connection: &mut PgConnection,
         attempt: &Attempt,
+        types: &[String],
         limits: &AttemptLimits,
     ) -> Result<(), StorageError> {
         match self {
-            Self::Combined => combined::release_attempt(connection, attempt, limits).await,
-            Self::PerShard => pending_attempts::release_attempt(connection, attempt, limits).await,
+            Self::Combined => combined::release_attempt(connection, attempt, types, limits).await,
+            Self::PerShard => {
+                pending_attempts::release_attempt(connection, attempt, types, limits).await
+            }
         }
     }
 }

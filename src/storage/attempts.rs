@@ -245,12 +245,13 @@ pub(crate) async fn confirm_failure(
     Ok(())
 }
 
-/// Takes back an attempt that was reserved as pending, because nobody could tell
+/// Takes back an attempt that was reserved as pending for these types, because nobody could tell
 /// whether its secret is right.
 #[tracing::instrument(name = "db.attempts.release_attempt", skip_all)]
 pub(crate) async fn release_attempt(
     connection: &mut PgConnection,
     attempt: &Attempt,
+    types: &[String],
     limits: &AttemptLimits,
 ) -> Result<(), StorageError> {
     sqlx::query_file!(
@@ -261,6 +262,7 @@ pub(crate) async fn release_attempt(
         parameter(MAXIMUM_CONSECUTIVE),
         parameter(limits.before_delay),
         &delay_ends(attempt.at, limits),
+        types,
     )
     .execute(connection)
     .await?;

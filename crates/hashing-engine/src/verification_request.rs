@@ -13,7 +13,8 @@ pub struct VerificationRequest<'request> {
     pub scope: &'request str,
     /// The secret to verify.
     pub secret: SecretForms<'request>,
-    /// Identifies the stored row. `None`: there is no such account or credential.
+    /// Identifies the stored row, or the question to another system that decides in its place.
+    /// `None`: there is no such account or credential.
     pub row: Option<RowStamp<'request>>,
     /// The hash in the row. `None`: there is no row, or it is unreadable.
     pub hash: Option<&'request StoredHash>,

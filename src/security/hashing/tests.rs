@@ -1,7 +1,9 @@
 //! The adapter with real hashes.
 
 use super::*;
-use crate::domain::{stored_credential::StoredCredential, user::UserId, validity::Validity};
+use crate::domain::{
+    stored_credential::StoredCredential, typed_login::TypedLogin, user::UserId, validity::Validity,
+};
 
 const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
 
@@ -56,6 +58,7 @@ async fn a_cached_result_is_valid_for_its_row_only() {
         row: Some(row),
         hash: Some(&hash),
         is_login_allowed: true,
+        question: None,
     };
     for (value, outcome) in
         [(&right, VerificationOutcome::Verified), (&wrong, VerificationOutcome::Wrong)]
@@ -72,6 +75,33 @@ async fn a_cached_result_is_valid_for_its_row_only() {
     for row in &other_secret {
         assert_eq!(engine.cached_result(&request(row, &right)), None);
         assert_eq!(engine.cached_result(&request(row, &wrong)), None);
+    }
+}
+
+#[test]
+fn a_cached_refusal_of_another_system_is_about_one_spelling() {
+    let (engine, value) = (engine(), value("secr\u{e9}t"));
+    let [typed, other] = ["secr\u{e9}t", "secre\u{301}t"].map(SecretString::from);
+    let request = |question| VerificationRequest {
+        canonical_name: "anna",
+        credential_type: "CRM5/PASSWORD",
+        value: &value,
+        row: None,
+        hash: None,
+        is_login_allowed: true,
+        question,
+    };
+    let asked = request(Some(TypedLogin { name: "Anna", password: &typed }));
+    engine.remember(&engine.cache_keys(FairnessKey::Service, &asked), false, Duration::ZERO);
+    assert_eq!(engine.cached_result(&asked), Some(false));
+    for question in [
+        Some(TypedLogin { name: "anna", password: &typed }),
+        Some(TypedLogin { name: "Anna", password: &other }),
+        None,
+    ] {
+        let request = request(question);
+        assert_eq!(engine.cached_result(&request), None, "{question:?}");
+        assert_ne!(engine.digest(&request), engine.digest(&asked));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Asks the directory about the passwords of logins: equal ones at the same time once, and recent ones
+//! Asks the directory about the passwords of logins: equal ones at the same time once, and wrong ones
 //! not again.
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -45,8 +45,10 @@ impl DirectoryLogins {
         Self { verifier, verified_lifetime, refusal_time, flights: Arc::default() }
     }
 
-    /// Asks the directory about the password of a login, and caches its verdict. The password is sent
-    /// only if it can authenticate the owner of the target.
+    /// Asks the directory about the password of a login. The password is sent only if it can
+    /// authenticate the owner of the target, and is not known to be wrong; otherwise the directory is
+    /// asked about nobody. Caches what the verdict says about the password, and not what it says about
+    /// the account, whose state may change at any time.
     ///
     /// # Errors
     /// When the directory has not decided.
@@ -72,14 +74,14 @@ impl DirectoryLogins {
             let password = presented.password.secret().clone();
             async move {
                 // An equal login may have finished since the application read the cache.
-                match keys.and_then(|keys| hashing.recall(&keys)) {
-                    Some(true) => return Ok(BindVerdict::Accepted),
-                    Some(false) => return Ok(BindVerdict::NotSent),
-                    None => {}
+                let known = keys.and_then(|keys| hashing.recall(&keys));
+                if known == Some(true) {
+                    return Ok(BindVerdict::Accepted);
                 }
-                let verdict = verifier.verify(key, identifier.as_ref(), &password).await?;
-                if let Some(keys) = &keys {
-                    hashing.remember(keys, verdict == BindVerdict::Accepted, lifetime);
+                let identifier = identifier.as_ref().filter(|_| known.is_none());
+                let verdict = verifier.verify(key, identifier, &password).await?;
+                if let Some((keys, is_right)) = keys.zip(verdict.is_right()) {
+                    hashing.remember(&keys, is_right, lifetime);
                 }
                 Ok::<_, DirectoryError>(verdict)
             }

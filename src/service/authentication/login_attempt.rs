@@ -38,6 +38,8 @@ pub(super) struct LoginAttempt<'login, 'attempt> {
     pub(super) attempt: &'attempt Attempt,
     /// The attempt under which it is counted until another system has decided.
     pub(super) pending: Option<&'attempt Attempt>,
+    /// The number of passwords here that are known to be wrong, and are not hashed again.
+    pub(super) repeated: u32,
 }
 
 /// Waits before a refusal is answered.

@@ -6,10 +6,7 @@
 //! is computed for each type, against a decoy where there is no stored credential. Only a success
 //! skips later steps. `password_elsewhere.rs` has the steps of other systems that decide.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -19,7 +16,7 @@ use super::{
     directory_logins::DirectoryLogins,
     error::{AuthenticationError, Refusal},
     login_attempt::{Hashed, LoginAttempt, Verified, delay},
-    moving::Moving,
+    moving::{Moving, lacks_password},
     outcome::{self, PasswordLogin},
     password_target::{PresentedPassword, Target, types_of},
 };
@@ -29,6 +26,7 @@ use crate::{
         credential::CredentialValue,
         credential_type::{ACTIVE_DIRECTORY, CredentialTypes},
         principal::{AuthenticationScheme, Principal, Proof},
+        typed_login::TypedLogin,
         user::{LoginName, User},
     },
     security::{
@@ -47,6 +45,7 @@ use crate::{
     },
     storage::{
         Database, StorageError,
+        attempts::Attempt,
         logins::{Login, LoginQuery},
     },
 };
@@ -115,7 +114,9 @@ impl PasswordAuthenticator {
             .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossibleName))?;
         let password = &CredentialValue::parse("Password", typed)
             .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossiblePassword))?;
-        let presented = PresentedPassword { name: &name, password, typed, client_info, now };
+        let question = None;
+        let presented =
+            PresentedPassword { name: &name, password, typed, question, client_info, now };
         if let Some(login) = self.attempt(presented, self.moving.as_ref()).await? {
             return Ok(login);
         }
@@ -135,6 +136,8 @@ impl PasswordAuthenticator {
         let mut admission = self.admit(presented).await?;
         let types = self.attempted_types();
         let login = self.find_login(presented, &types).await?;
+        let presented =
+            PresentedPassword { question: self.question(presented, &login), ..presented };
         let found = match self.verify(&login, &types, presented, moving, &mut admission).await? {
             Verified::Row(row, lookup) => Ok((row, lookup)),
             Verified::Refused(refusal) => Err(refusal),
@@ -154,6 +157,16 @@ impl PasswordAuthenticator {
         let principal =
             Principal { user, scheme, proof, auth_time: now, is_proof_recent, application };
         Ok(Some(PasswordLogin { principal, lookup }))
+    }
+
+    /// What the old system decides about a login, whether or not it is asked again.
+    fn question<'request>(
+        &self,
+        PresentedPassword { name, typed, .. }: PresentedPassword<'request>,
+        login: &Login,
+    ) -> Option<TypedLogin<'request>> {
+        let is_asked = self.moving.is_some() && lacks_password(login);
+        is_asked.then_some(TypedLogin { name: name.as_str(), password: typed })
     }
 
     /// The types of credentials that a password may fit: those that Basic verifies, and at last that of
@@ -203,12 +216,12 @@ impl PasswordAuthenticator {
         moving: Option<&Moving>,
         admission: &mut Option<Admission>,
     ) -> Result<Verified<'login>, AuthenticationError> {
-        let PresentedPassword { password, client_info, now, .. } = presented;
+        let PresentedPassword { password, now, .. } = presented;
         let counters =
             AttemptCounters { failures: &login.failure_counts, address: login.address_failures };
         let allowed = self.throttling.allowed_types(types, &counters, now)?;
-        let attempt = self.throttling.attempt(login.subject, password, client_info, now);
-        let mut unknown = Vec::new();
+        let attempt = self.counted_attempt(login, presented);
+        let (mut unknown, mut repeated) = (Vec::new(), 0_u32);
         for credential_type in allowed {
             let mut target = self.target(login, credential_type, now)?;
             if counters.is_locked(credential_type) {
@@ -221,17 +234,19 @@ impl PasswordAuthenticator {
                     recorded.await?;
                     return Ok(Verified::Row(target.proven_row()?, None));
                 }
-                Some(false) => {}
-                None => unknown.push(target),
+                // The directory takes the same steps again, without the password: what it refuses for
+                // another reason is not cached, and must not differ from this.
+                Some(false) if credential_type != ACTIVE_DIRECTORY => repeated += 1,
+                Some(false) | None => unknown.push(target),
             }
         }
         if unknown.is_empty() {
-            let owed = self.hashing.owed(password, Instant::now());
+            let owed = self.hashing.owed(password, Instant::now()) * repeated;
             self.delay_refusal(owed, Instant::now(), admission).await;
             return Ok(Verified::Refused(Refusal::WrongPassword));
         }
         let (counters, attempt) = (&counters, &attempt);
-        let of = LoginAttempt { login, presented, counters, attempt, pending: None };
+        let of = LoginAttempt { login, presented, counters, attempt, pending: None, repeated };
         if let Some(directory) = &self.directory {
             // Boxed so that this rare branch does not enlarge every waiting future.
             return Box::pin(self.verify_in_directory(directory, of, unknown, admission)).await;
@@ -260,6 +275,16 @@ impl PasswordAuthenticator {
         }
     }
 
+    /// The attempt under which a login is counted.
+    fn counted_attempt(&self, login: &Login, presented: PresentedPassword<'_>) -> Attempt {
+        let PresentedPassword { password, question, client_info, now, .. } = presented;
+        let throttling = &self.throttling;
+        match question {
+            Some(typed) => throttling.typed_attempt(login.subject, typed, client_info, now),
+            None => throttling.attempt(login.subject, password, client_info, now),
+        }
+    }
+
     /// Hashes for each target whose attempt is counted and whose result is not cached.
     pub(super) async fn verify_by_hash<'login>(
         &self,
@@ -267,9 +292,10 @@ impl PasswordAuthenticator {
         targets: Vec<Target<'login>>,
         reserved: &[ReservedAttempt],
     ) -> Result<Hashed<'login>, AuthenticationError> {
-        let LoginAttempt { login, presented, .. } = of;
+        let LoginAttempt { login, presented, repeated, .. } = of;
         let mut refusal = Refusal::WrongPassword;
-        let mut total_owed = Duration::ZERO;
+        // Otherwise the time would reveal that somebody tried this password recently.
+        let mut total_owed = self.hashing.owed(presented.password, Instant::now()) * repeated;
         for mut target in targets {
             let credential_type = target.credential_type;
             let of_target =
@@ -298,14 +324,15 @@ impl PasswordAuthenticator {
         Ok(Hashed::Wrong { refusal, owed: total_owed })
     }
 
-    /// Records that the password of a counted attempt is right.
+    /// Records that the password of a counted attempt is right. As it belongs to one type, it was no
+    /// guess at the others.
     pub(super) async fn record_success(
         &self,
         LoginAttempt { attempt, pending, counters, .. }: LoginAttempt<'_, '_>,
         credential_type: &str,
     ) -> Result<(), StorageError> {
         if let Some(pending) = pending {
-            self.throttling.release_attempt(pending).await?;
+            self.throttling.release_attempt(pending, &self.attempted_types()).await?;
         }
         self.throttling.record_login(attempt, credential_type, counters, true).await
     }

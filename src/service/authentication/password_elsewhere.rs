@@ -21,14 +21,12 @@ use super::{
     password_target::{PresentedPassword, Target, types_of},
 };
 use crate::{
+    detached::detached,
     directory::BindVerdict,
     domain::{client_info::FairnessKey, credential_type::ACTIVE_DIRECTORY},
     migration_hook::HookAnswer,
     security::hashing::Admission,
-    service::{
-        detached::detached,
-        throttling::throttle::{ReservedAttempt, Throttling},
-    },
+    service::throttling::throttle::{ReservedAttempt, Throttling},
     storage::{StorageError, attempts::Attempt, working_for},
 };
 
@@ -84,8 +82,11 @@ impl CountedQuestion {
         self.throttling.confirm_failure(&self.pending, &self.attempt, &self.reserved).await
     }
 
+    /// Takes back what this login has reserved. An earlier one with the same secret may have left a
+    /// count for another type, where the secret was compared.
     async fn take_back(&self) -> Result<(), StorageError> {
-        self.throttling.release_attempt(&self.pending).await
+        let types = self.reserved.iter().map(|reserved| reserved.credential_type.clone());
+        self.throttling.release_attempt(&self.pending, &types.collect::<Vec<_>>()).await
     }
 
     /// Counts the failure of the passwords here, and takes back the attempt on that of the directory,
@@ -96,7 +97,7 @@ impl CountedQuestion {
         if !self.reserved.is_empty() {
             self.count().await?;
         }
-        self.take_back().await
+        self.throttling.release_attempt(&self.pending, &[ACTIVE_DIRECTORY.to_owned()]).await
     }
 }
 

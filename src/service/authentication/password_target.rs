@@ -9,6 +9,7 @@ use crate::{
         client_info::ClientInfo,
         credential::CredentialValue,
         stored_credential::StoredCredential,
+        typed_login::TypedLogin,
         user::{LoginName, User, UserType},
     },
     security::hashing::{StoredHash, VerificationRequest},
@@ -22,6 +23,9 @@ pub(super) struct PresentedPassword<'request> {
     pub(super) password: &'request CredentialValue,
     /// The password as the user typed it, before normalization.
     pub(super) typed: &'request SecretString,
+    /// What the old system decides, when the user has no password here. It may tell apart spellings
+    /// that are equal here, so each one is another attempt with a result of its own.
+    pub(super) question: Option<TypedLogin<'request>>,
     pub(super) client_info: &'request ClientInfo,
     pub(super) now: OffsetDateTime,
 }
@@ -101,6 +105,7 @@ impl<'login> Target<'login> {
             row: self.row,
             hash: self.hash.as_ref(),
             is_login_allowed: self.is_login_allowed,
+            question: presented.question,
         }
     }
 

@@ -13,9 +13,10 @@ use crate::{
         throttling::{
             AddressFailureCount, AttemptLimits, FailureCount, MAXIMUM_CONSECUTIVE, Refused, Subject,
         },
+        typed_login::TypedLogin,
     },
     security::{
-        attempt_digests::{address_digest, pending_digest, secret_digest},
+        attempt_digests::{address_digest, pending_digest, secret_digest, typed_login_digest},
         keyring_handle::KeyringHandle,
     },
     service::{activity::metrics::ActivityMetrics, errors::AttemptError},
@@ -86,6 +87,23 @@ impl Throttling {
             subject,
             address: self.address_digest(client_info),
             secret: secret_digest(&self.keyring.current(), subject, value),
+            at,
+        }
+    }
+
+    /// An attempt to authenticate as `subject` that another system decides. It is asked about what was
+    /// typed, so each spelling is another attempt.
+    pub(in crate::service) fn typed_attempt(
+        &self,
+        subject: Subject,
+        typed: TypedLogin<'_>,
+        client_info: &ClientInfo,
+        at: OffsetDateTime,
+    ) -> Attempt {
+        Attempt {
+            subject,
+            address: self.address_digest(client_info),
+            secret: typed_login_digest(&self.keyring.current(), subject, typed),
             at,
         }
     }
@@ -231,18 +249,21 @@ impl Throttling {
         ))
     }
 
-    /// Takes back a reserved pending attempt, because nobody could tell whether its secret is right.
+    /// Takes back a reserved pending attempt on credentials of these types, because nobody could tell
+    /// whether its secret is right.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(in crate::service) async fn release_attempt(
         &self,
         pending: &Attempt,
+        types: &[String],
     ) -> Result<(), StorageError> {
         let statements = self.database.statements();
         step_on_connection!(self.database, |connection| statements.release_attempt(
             connection,
             pending,
+            types,
             &self.limits
         ))
     }

@@ -48,6 +48,7 @@ pub(in crate::storage) async fn confirm_failure(
 pub(in crate::storage) async fn release_attempt(
     connection: &mut PgConnection,
     attempt: &Attempt,
+    types: &[String],
     limits: &AttemptLimits,
 ) -> Result<(), StorageError> {
     commit_without_standby(connection).await?;
@@ -59,6 +60,7 @@ pub(in crate::storage) async fn release_attempt(
         parameter(MAXIMUM_CONSECUTIVE),
         parameter(limits.before_delay),
         &delay_ends(attempt.at, limits),
+        types,
     )
     .fetch_optional(&mut *connection)
     .await?;

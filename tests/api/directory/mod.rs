@@ -2,6 +2,7 @@
 
 mod commands;
 mod login_outages;
+mod login_questions;
 pub(crate) mod logins;
 mod lying;
 mod outages;

@@ -83,6 +83,26 @@ async fn an_undecided_login_takes_back_no_earlier_failure(pool: PgPool) {
     delayed.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
 }
 
+/// The old system may accept any of them, so one count for all would be no limit.
+#[sqlx::test]
+async fn each_spelling_of_a_guess_is_asked_about_once_and_counted(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    app.command(&["import", "-"], r#"{"login_name":"known"}"#).assert_success();
+    for [name, spelled] in [["anton", "ANTON"], ["known", "KNOWN"]] {
+        let (asked, counted) = (old.requests().len(), counted_failures(&app).await);
+        for _ in 0..2 {
+            for (name, guess) in
+                [(name, "gu\u{e9}ss"), (spelled, "gu\u{e9}ss"), (name, "gue\u{301}ss")]
+            {
+                login(&app, name, guess).await.assert_unauthenticated();
+            }
+        }
+        assert_eq!(old.requests().len(), asked + 3, "{name}");
+        assert_eq!(counted_failures(&app).await, counted + 3 * 4, "{name}");
+    }
+}
+
 /// Otherwise, the client could learn the answer with its next login, and take back the count later.
 #[sqlx::test]
 async fn the_guess_of_a_client_that_leaves_counts(pool: PgPool) {

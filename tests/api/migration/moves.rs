@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use super::{assert_unavailable, counted_failures, events, login, logins, spawn, user_id};
 use crate::{
     guessing::fingerprint,
+    pages::browser::Browser,
     soap,
     support::{
         ADMINISTRATOR, Answer, Credentials, OldSystem, PLAIN, Reply, TICKETS, TestApp, http_reply,
@@ -87,6 +88,20 @@ async fn an_imported_user_without_credentials_moves_and_keeps_their_members(pool
     assert_eq!(user, "ben/Ben/internal");
     login(&app, "ben", "any").await.assert_status(200);
     assert_eq!(old.requests().len(), 1);
+}
+
+#[sqlx::test]
+async fn no_page_claims_that_the_operator_saved_the_password_of_a_moved_user(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let name = "mona";
+    let mut browser = Browser::new(&app);
+    browser.sign_in("/login", name, &old_password(name)).await.assert_status(303);
+    let account = browser.open("/account").await;
+    assert!(account.body.contains("by the operator or the service<"), "{account:?}");
+    let path = format!("/admin/users/{}", user_id(&app, name).await.unwrap());
+    let user = Browser::signed_in(&app, ADMINISTRATOR.1).await.open(&path).await;
+    assert!(user.body.contains("<bdi>Operator or service</bdi>"), "{user:?}");
 }
 
 /// Imports a user of each sort that never moves and has no password here; returns the names.
@@ -187,6 +202,30 @@ async fn a_known_user_is_asked_about_under_the_name_that_they_have_here(pool: Pg
     assert_eq!(events(&app, 704).await, ["user_added command -"]);
     login(&app, "Ada", "of ada").await.assert_status(200);
     assert_eq!(events(&app, 704).await.len(), 3);
+}
+
+/// The old system tells apart what is equal here.
+#[sqlx::test]
+async fn a_refusal_of_one_spelling_does_not_refuse_another_one(pool: PgPool) {
+    let old = OldSystem::start();
+    old.set_reply(Reply::Verify(|name, password| {
+        let result = match (name, password) {
+            ("ada", "of ada") | ("gerd", "\u{e4}") => "accepted",
+            ("ada" | "gerd", _) => "rejected",
+            _ => "unknown",
+        };
+        format!(r#"{{"result":"{result}"}}"#)
+    }));
+    let app = spawn(pool, &old, &[]).await;
+    for (wrong, right, password) in
+        [("Ada", "ada", ["of ada", "of ada"]), ("gerd", "gerd", ["a\u{308}", "\u{e4}"])]
+    {
+        let asked = old.requests().len();
+        login(&app, wrong, password[0]).await.assert_unauthenticated();
+        login(&app, right, password[1]).await.assert_status(200);
+        assert_eq!(old.requests().len(), asked + 2, "{right}");
+        assert_eq!(events(&app, user_id(&app, right).await.unwrap()).await, ADDED);
+    }
 }
 
 #[sqlx::test]
