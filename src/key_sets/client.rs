@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::trace_context::outgoing_headers;
+use crate::{security::issuer_keys::KeySetError, trace_context::outgoing_headers};
 
 /// The timeout of one fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,8 +19,8 @@ pub(super) enum FetchError {
     Request(reqwest::Error),
     #[error("the key set is longer than 256 KiB")]
     TooLong,
-    #[error("the response is not a JSON Web Key Set (RFC 7517)")]
-    Malformed,
+    #[error(transparent)]
+    KeySet(KeySetError),
 }
 
 impl From<reqwest::Error> for FetchError {
@@ -31,6 +31,7 @@ impl From<reqwest::Error> for FetchError {
 }
 
 /// An HTTP client for key sets.
+#[derive(Clone)]
 pub(super) struct KeySetClient(reqwest::Client);
 
 impl KeySetClient {

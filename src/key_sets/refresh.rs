@@ -1,17 +1,19 @@
 //! Refreshes the key sets of issuers: when a key set is old, so that a revoked key is not accepted
 //! for long, and when a token names an unknown key, at most once a minute.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tokio::sync::OwnedMutexGuard;
 use tracing::Instrument;
 use url::Url;
 
 use super::client::{FetchError, KeySetClient};
 use crate::{
-    security::{
-        issuer_keys::IssuerKeys,
-        issuer_token::{Issuer, UnverifiedToken},
-    },
+    detached::detached,
+    security::{issuer_keys::IssuerKeys, issuer_token::UnverifiedToken},
     trace_context::client_span,
 };
 
@@ -61,43 +63,46 @@ impl KeySets {
         // While a usable key is known, one request refreshes the key set and the others do not
         // wait.
         let is_usable = keys.age().is_some_and(|age| age < USABLE);
-        let next_fetch = match keys.next_fetch().try_lock() {
+        let next_fetch = match keys.next_fetch().try_lock_owned() {
             Ok(next_fetch) => Some(next_fetch),
             Err(_) if token.has_key() && is_usable => None,
-            Err(_) => Some(keys.next_fetch().lock().await),
+            Err(_) => Some(keys.next_fetch().lock_owned().await),
         };
-        if let Some(mut next_fetch) = next_fetch
+        if let Some(next_fetch) = next_fetch
             && !(token.has_key() && is_fresh(keys))
             && next_fetch.is_none_or(|at| at <= Instant::now())
         {
-            // Set before the fetch, so that a canceled request does not cause another fetch at
-            // once.
-            *next_fetch = Some(Instant::now() + RETRY_INTERVAL);
-            if self.fetch(token.issuer(), url).await {
-                *next_fetch = Some(Instant::now() + FETCH_INTERVAL);
-            }
+            let fetch = fetch(self.0.clone(), Arc::clone(keys), url.clone(), next_fetch);
+            // Every token of the issuer may need its result.
+            detached(fetch).await;
         }
         let age = keys.age().filter(|age| *age < USABLE);
         age.map(|_| ()).ok_or(IssuerUnavailable)
     }
+}
 
-    /// Fetches a key set and replaces the known one; true on success.
-    async fn fetch(&self, issuer: &Issuer, url: &Url) -> bool {
-        let fetched = self.0.fetch(url).instrument(client_span!("key_sets.fetch")).await;
-        let replaced = fetched.and_then(|text| {
-            issuer.keys().replace(&text).then_some(()).ok_or(FetchError::Malformed)
-        });
-        if let Err(error) = &replaced {
-            tracing::error!(
-                issuer.url = without_query(url),
-                error = error as &dyn std::error::Error,
-                "failed to fetch the key set of an issuer"
-            );
-            return false;
-        }
-        tracing::info!(issuer.url = without_query(url), "fetched the key set of an issuer");
-        true
+/// Fetches a key set and replaces the known one.
+async fn fetch(
+    client: KeySetClient,
+    keys: Arc<IssuerKeys>,
+    url: Url,
+    mut next_fetch: OwnedMutexGuard<Option<Instant>>,
+) {
+    // Set before the fetch, so that a panic does not cause another fetch at once.
+    *next_fetch = Some(Instant::now() + RETRY_INTERVAL);
+    let fetched = client.fetch(&url).instrument(client_span!("key_sets.fetch")).await;
+    let replaced = fetched.and_then(|text| keys.replace(&text).map_err(FetchError::KeySet));
+    let url = without_query(&url);
+    if let Err(error) = &replaced {
+        tracing::error!(
+            issuer.url = url,
+            error = error as &dyn std::error::Error,
+            "failed to fetch the key set of an issuer"
+        );
+        return;
     }
+    *next_fetch = Some(Instant::now() + FETCH_INTERVAL);
+    tracing::info!(issuer.url = url, "fetched the key set of an issuer");
 }
 
 /// The URL for the log. The query is left out because it may contain a secret.

@@ -3,11 +3,12 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
+use tokio::sync::Mutex;
 use url::Url;
 
 use crate::domain::encoding::{self, EncodingError};
@@ -34,13 +35,24 @@ pub(crate) enum IssuerError {
     Unusable(PathBuf),
 }
 
+/// A fetched text does not replace the known keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeySetError {
+    #[error("the response is not a JSON Web Key Set (RFC 7517)")]
+    Malformed,
+    #[error("the key set has no usable key; it needs one for RS256, ES256 or EdDSA with a kid")]
+    Unusable,
+}
+
 /// A key set and its source.
 #[derive(Debug)]
 pub(crate) struct IssuerKeys {
     source: KeySource,
+    /// True for a key set that can verify a token.
+    is_usable: fn(&JwkSet) -> bool,
     known: RwLock<Known>,
     /// When the next fetch is allowed. Locked during a fetch.
-    next_fetch: tokio::sync::Mutex<Option<Instant>>,
+    next_fetch: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Debug)]
@@ -57,29 +69,23 @@ impl IssuerKeys {
     /// When the file is missing or not a key set, or has no usable key.
     pub(super) fn load(
         source: KeySource,
-        is_usable: impl FnOnce(&JwkSet) -> bool,
+        is_usable: fn(&JwkSet) -> bool,
     ) -> Result<Self, IssuerError> {
         let keys = match &source {
             KeySource::Url(_) => JwkSet { keys: Vec::new() },
             KeySource::File(path) => read_file(path, is_usable)?,
         };
-        Ok(Self {
-            source,
-            known: RwLock::new(Known { keys, since: None }),
-            next_fetch: tokio::sync::Mutex::default(),
-        })
+        let known = RwLock::new(Known { keys, since: None });
+        Ok(Self { source, is_usable, known, next_fetch: Arc::default() })
     }
 
     /// Reads the file again. Keys of a URL stay as they are.
     ///
     /// # Errors
     /// The errors of [`Self::load`]. The former keys stay in use.
-    pub(super) fn reload(
-        &self,
-        is_usable: impl FnOnce(&JwkSet) -> bool,
-    ) -> Result<(), IssuerError> {
+    pub(super) fn reload(&self) -> Result<(), IssuerError> {
         if let KeySource::File(path) = &self.source {
-            let keys = read_file(path, is_usable)?;
+            let keys = read_file(path, self.is_usable)?;
             self.write().keys = keys;
         }
         Ok(())
@@ -102,8 +108,8 @@ impl IssuerKeys {
     }
 
     /// When the next fetch is allowed. The task that fetches the keys holds the lock.
-    pub(crate) fn next_fetch(&self) -> &tokio::sync::Mutex<Option<Instant>> {
-        &self.next_fetch
+    pub(crate) fn next_fetch(&self) -> Arc<Mutex<Option<Instant>>> {
+        Arc::clone(&self.next_fetch)
     }
 
     /// Time since the last fetch. `None`: not fetched yet.
@@ -111,11 +117,17 @@ impl IssuerKeys {
         self.read().since.map(|since| since.elapsed())
     }
 
-    /// Replaces the keys with a fetched key set. False when the text is not a key set.
-    pub(crate) fn replace(&self, text: &[u8]) -> bool {
-        let Ok(keys) = serde_json::from_slice::<JwkSet>(text) else { return false };
+    /// Replaces the keys with a fetched key set.
+    ///
+    /// # Errors
+    /// When the text is not a key set, or has no usable key. The former keys stay in use.
+    pub(crate) fn replace(&self, text: &[u8]) -> Result<(), KeySetError> {
+        let keys: JwkSet = serde_json::from_slice(text).map_err(|_| KeySetError::Malformed)?;
+        if !(self.is_usable)(&keys) {
+            return Err(KeySetError::Unusable);
+        }
         *self.write() = Known { keys, since: Some(Instant::now()) };
-        true
+        Ok(())
     }
 
     /// The key with this id.
@@ -141,11 +153,31 @@ impl IssuerKeys {
     }
 }
 
-fn read_file(path: &Path, is_usable: impl FnOnce(&JwkSet) -> bool) -> Result<JwkSet, IssuerError> {
+fn read_file(path: &Path, is_usable: fn(&JwkSet) -> bool) -> Result<JwkSet, IssuerError> {
     let path = || path.to_owned();
     let bytes = std::fs::read(path()).map_err(|error| IssuerError::Unreadable(path(), error))?;
     let text = encoding::text(&bytes).map_err(|error| IssuerError::Encoding(path(), error))?;
     let keys: JwkSet =
         serde_json::from_str(text).map_err(|error| IssuerError::Malformed(path(), error))?;
     if is_usable(&keys) { Ok(keys) } else { Err(IssuerError::Unusable(path())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetched_key_set_without_a_usable_key_does_not_replace_the_known_one() {
+        let url = Url::parse("https://issuer.example/keys").unwrap();
+        let keys = IssuerKeys::load(KeySource::Url(url), |keys| !keys.keys.is_empty()).unwrap();
+        let assert_refused = || {
+            assert_eq!(keys.replace(br#"{"keys":[]}"#), Err(KeySetError::Unusable));
+            assert_eq!(keys.replace(b"no key set"), Err(KeySetError::Malformed));
+        };
+        assert_refused();
+        assert!(keys.age().is_none(), "nothing is known");
+        keys.replace(br#"{"keys":[{"kty":"oct","kid":"known","k":"AAAA"}]}"#).unwrap();
+        assert_refused();
+        assert!(keys.find("known").is_some());
+    }
 }

@@ -102,11 +102,11 @@ impl Issuer {
     /// # Errors
     /// When the file is missing or invalid. The former keys stay in use.
     pub(crate) fn reload(&self) -> Result<(), IssuerError> {
-        self.keys.reload(can_verify)
+        self.keys.reload()
     }
 
     /// The keys and their source.
-    pub(crate) fn keys(&self) -> &IssuerKeys {
+    pub(crate) fn keys(&self) -> &Arc<IssuerKeys> {
         &self.keys
     }
 

@@ -1,14 +1,17 @@
 //! Fetching the key set of an issuer: rarely, only from the configured URL, and with 503 instead of
 //! 401 while it is unavailable.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use jsonwebtoken::Algorithm;
+use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::support::{
     Answer, Credentials, Instance, KeyServer, PLAIN, PRINCIPAL, TestApp, TestAuthority, TestIssuer,
-    replace,
+    replace, wait_until,
 };
 
 const SUBJECT: &str = "subject-4711";
@@ -55,6 +58,9 @@ async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool
     for (number, (status, body)) in [
         ("500 Internal Server Error", ""),
         ("200 OK", "no key set"),
+        // Without a key that can verify a token.
+        ("200 OK", r#"{"keys":[]}"#),
+        ("200 OK", r#"{"keys":[{"kty":"oct","kid":"elliptic","k":"AAAA"}]}"#),
         ("200 OK", too_long.as_str()),
         (redirect.as_str(), ""),
     ]
@@ -78,8 +84,26 @@ async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool
     // Passwords keep working, and tokens work again once the key set is available.
     app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     server.set_answer("200 OK", &issuer.key_set().to_string());
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     login(&app, token()).await.assert_status(200);
+}
+
+/// Otherwise, clients that leave early could keep all others from logging in.
+#[sqlx::test]
+async fn a_fetch_goes_on_when_its_client_leaves(pool: PgPool) {
+    let issuer = TestIssuer::new();
+    let server = KeyServer::start("200 OK", &issuer.key_set().to_string());
+    // Less than the time limit of a fetch.
+    server.set_delay(Duration::from_secs(2));
+    let app = app(pool, &server).await;
+    let token = Credentials::Bearer(issuer.token(&TestIssuer::claims(SUBJECT)));
+    let leaving = tokio::spawn(app.request(Method::GET, PRINCIPAL, &token).send());
+    wait_until("the key set is requested", async || server.request_count() == 1).await;
+    leaving.abort();
+    app.wait_for_metric("keeper_http_requests_in_flight", 0.0).await;
+    // It waits for the fetch, and needs no other one.
+    app.get(PRINCIPAL, &token).await.assert_status(200);
+    assert_eq!(server.request_count(), 1);
 }
 
 #[sqlx::test]

@@ -7,16 +7,24 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{TestCertificate, old_system::server_config};
 
+/// What the server sends, and how long it waits before.
+#[derive(Clone)]
+struct Response {
+    text: String,
+    delay: Duration,
+}
+
 /// A server with one answer for every request. It listens until the test process ends.
 pub(crate) struct KeyServer {
     address: SocketAddr,
-    answer: Arc<Mutex<String>>,
+    answer: Arc<Mutex<Response>>,
     request_count: Arc<AtomicUsize>,
     has_tls: bool,
 }
@@ -36,7 +44,10 @@ impl KeyServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
-            answer: Arc::new(Mutex::new(response(head, body))),
+            answer: Arc::new(Mutex::new(Response {
+                text: response(head, body),
+                delay: Duration::ZERO,
+            })),
             request_count: Arc::default(),
             has_tls: tls.is_some(),
         };
@@ -45,11 +56,11 @@ impl KeyServer {
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let connection = connection.unwrap();
-                let text = answer.lock().unwrap().clone();
+                let answer = answer.lock().unwrap().clone();
                 // Errors are ignored: the client may have closed.
                 let _ = match tls.clone() {
-                    None => serve(connection, &text, &request_count),
-                    Some(config) => serve_with_tls(config, connection, &text, &request_count),
+                    None => serve(connection, &answer, &request_count),
+                    Some(config) => serve_with_tls(config, connection, &answer, &request_count),
                 };
             }
         });
@@ -71,7 +82,12 @@ impl KeyServer {
 
     /// Changes the answer to later requests.
     pub(crate) fn set_answer(&self, head: &str, body: &str) {
-        *self.answer.lock().unwrap() = response(head, body);
+        self.answer.lock().unwrap().text = response(head, body);
+    }
+
+    /// Delays the answers to later requests.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.answer.lock().unwrap().delay = delay;
     }
 }
 
@@ -82,19 +98,20 @@ fn response(head: &str, body: &str) -> String {
 /// Answers one request. One read gets the whole of it.
 fn serve(
     mut stream: impl Read + Write,
-    answer: &str,
+    answer: &Response,
     request_count: &AtomicUsize,
 ) -> std::io::Result<()> {
     let read = stream.read(&mut [0; 4096])?;
     request_count.fetch_add(usize::from(read > 0), Ordering::SeqCst);
-    stream.write_all(answer.as_bytes())?;
+    std::thread::sleep(answer.delay);
+    stream.write_all(answer.text.as_bytes())?;
     stream.flush()
 }
 
 fn serve_with_tls(
     config: Arc<ServerConfig>,
     connection: TcpStream,
-    answer: &str,
+    answer: &Response,
     request_count: &AtomicUsize,
 ) -> std::io::Result<()> {
     let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), connection);
