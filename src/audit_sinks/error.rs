@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use reqwest::StatusCode;
 use tokio_rustls::rustls;
 
-use crate::security::secret_file::SecretFileError;
+use crate::security::{file_work::FileWorkError, secret_file::SecretFileError};
 
 /// A sink did not take events. No message contains what was sent or received.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,16 @@ pub(crate) enum SinkError {
     /// The task that reads or writes files ended without a result.
     #[error("the task that reads or writes the files of the sink was stopped")]
     Stopped,
+}
+
+/// Files that are read, not written.
+impl From<FileWorkError> for SinkError {
+    fn from(error: FileWorkError) -> Self {
+        match error {
+            FileWorkError::Slow => Self::SlowFiles,
+            FileWorkError::Stopped => Self::Stopped,
+        }
+    }
 }
 
 impl SinkError {

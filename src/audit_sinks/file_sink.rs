@@ -15,13 +15,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    error::SinkError,
-    event_text::write_event,
-    file_work::{FileWork, LIMIT},
-    rotation,
+use super::{error::SinkError, event_text::write_event, rotation};
+use crate::{
+    domain::audit_stream::StreamedEvent,
+    security::file_work::{FileWork, FileWorkError, LIMIT},
 };
-use crate::domain::audit_stream::StreamedEvent;
 
 /// The permissions of a new file: a collector reads it as a member of its group.
 const MODE: u32 = 0o640;
@@ -44,7 +42,7 @@ pub(crate) struct FileOptions {
 /// Appends events to a file.
 pub(crate) struct FileSink {
     options: FileOptions,
-    work: FileWork<()>,
+    work: FileWork<Result<(), SinkError>>,
 }
 
 impl FileSink {
@@ -80,8 +78,11 @@ impl FileSink {
         &self,
         work: impl FnOnce() -> Result<(), SinkError> + Send + 'static,
     ) -> Result<(), SinkError> {
-        let done = self.work.run(LIMIT, work).await;
-        done.unwrap_or_else(|| Err(SinkError::Slow(self.options.path.clone())))
+        match self.work.run(LIMIT, work).await {
+            Ok(done) => done,
+            Err(FileWorkError::Slow) => Err(SinkError::Slow(self.options.path.clone())),
+            Err(FileWorkError::Stopped) => Err(SinkError::Stopped),
+        }
     }
 }
 

@@ -5,7 +5,6 @@ mod connect;
 mod error;
 mod event_text;
 mod file_sink;
-mod file_work;
 mod rotation;
 mod syslog;
 mod syslog_message;

@@ -20,11 +20,13 @@ use tokio_rustls::{
 use super::{
     connect::connect,
     error::SinkError,
-    file_work::FileWork,
     syslog_message::{SyslogFormat, frame},
     tls::client_config,
 };
-use crate::domain::audit_stream::StreamedEvent;
+use crate::{
+    domain::audit_stream::StreamedEvent,
+    security::file_work::{FileWork, LIMIT},
+};
 
 /// The shortest time in which a reset can follow the end of a connection.
 const SHORTEST_RESET_TIME: Duration = Duration::from_millis(50);
@@ -49,7 +51,7 @@ pub(crate) struct SyslogOptions {
 pub(crate) struct SyslogSink {
     options: SyslogOptions,
     server: ServerName<'static>,
-    work: FileWork<Arc<ClientConfig>>,
+    work: FileWork<Result<Arc<ClientConfig>, SinkError>>,
 }
 
 impl SyslogSink {
@@ -83,7 +85,7 @@ impl SyslogSink {
         let unconfirmed = |source| SinkError::Unconfirmed { host: self.host(), source };
         // A renewed certificate is used without a restart.
         let options = self.options.clone();
-        let tls = self.work.read(move || read_files(&options)).await?;
+        let tls = self.work.run(LIMIT, move || read_files(&options)).await??;
         let unreachable = |source| SinkError::Unreachable { host: self.host(), source };
         let SyslogOptions { host, port, timeout, .. } = &self.options;
         let addresses: Vec<_> =

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,10 +13,15 @@ use reqwest::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 
-use super::{error::SinkError, event_text::write_event, file_work::FileWork};
+use super::{error::SinkError, event_text::write_event};
 use crate::{
     domain::audit_stream::StreamedEvent,
-    security::{secret_file, webhook_signature::WebhookKeys},
+    security::{
+        file_work::{FileWork, LIMIT},
+        secret_file,
+        trusting_client::TrustingClient,
+        webhook_signature::WebhookKeys,
+    },
 };
 
 const JSON: &str = "application/json";
@@ -41,17 +46,11 @@ pub(crate) struct WebhookOptions {
     pub(crate) timeout: Duration,
 }
 
-/// A client, and the contents of `ca_file` that it was built with.
-struct TrustingClient {
-    authorities: Option<Vec<u8>>,
-    client: Client,
-}
-
 /// Sends events to a receiver.
 pub(crate) struct WebhookSink {
-    client: Arc<Mutex<TrustingClient>>,
+    client: Arc<TrustingClient<Client, SinkError>>,
     options: WebhookOptions,
-    work: FileWork<(WebhookKeys, Client)>,
+    work: FileWork<Result<(WebhookKeys, Client), SinkError>>,
 }
 
 impl WebhookSink {
@@ -62,16 +61,17 @@ impl WebhookSink {
     pub(crate) fn new(options: WebhookOptions) -> Result<Self, SinkError> {
         // The first event would find a missing key otherwise.
         read_keys(&options.key_file)?;
-        let authorities = read_authorities(&options)?;
-        let client = Arc::new(Mutex::new(build_client(&options, authorities)?));
-        Ok(Self { client, options, work: FileWork::default() })
+        let of_client = options.clone();
+        let build = move |ca_file: Option<&Path>| build_client(&of_client, ca_file);
+        let client = TrustingClient::new("audit.sinks", options.ca_file.clone(), build);
+        drop(client.read()?);
+        Ok(Self { client: Arc::new(client), options, work: FileWork::default() })
     }
 
     /// The keys, and the client, which is built again after `ca_file` has changed.
     async fn read_files(&self) -> Result<(WebhookKeys, Client), SinkError> {
-        let (options, client) = (self.options.clone(), Arc::clone(&self.client));
-        let read = move || Ok((read_keys(&options.key_file)?, current_client(&options, &client)?));
-        self.work.read(read).await
+        let (key_file, client) = (self.options.key_file.clone(), Arc::clone(&self.client));
+        self.work.run(LIMIT, move || Ok((read_keys(&key_file)?, client.read()?))).await?
     }
 
     /// Sends events; returns when the receiver has answered that it has them.
@@ -164,31 +164,8 @@ fn read_keys(file: &Path) -> Result<WebhookKeys, SinkError> {
     WebhookKeys::parse(&text).ok_or_else(|| SinkError::InvalidKey(file.to_owned()))
 }
 
-/// The client, which is built again if `ca_file` has changed.
-fn current_client(
-    options: &WebhookOptions,
-    client: &Mutex<TrustingClient>,
-) -> Result<Client, SinkError> {
-    let authorities = read_authorities(options)?;
-    let mut current = client.lock().unwrap_or_else(PoisonError::into_inner);
-    if current.authorities != authorities {
-        *current = build_client(options, authorities)?;
-    }
-    Ok(current.client.clone())
-}
-
-/// Reads `ca_file`.
-fn read_authorities(options: &WebhookOptions) -> Result<Option<Vec<u8>>, SinkError> {
-    let Some(file) = &options.ca_file else { return Ok(None) };
-    let unreadable = |error: io::Error| SinkError::Unreadable(file.clone(), error);
-    fs::read(file).map(Some).map_err(unreadable)
-}
-
-/// Builds a client that trusts these authorities, or those of the operating system.
-fn build_client(
-    options: &WebhookOptions,
-    authorities: Option<Vec<u8>>,
-) -> Result<TrustingClient, SinkError> {
+/// Builds a client that trusts the authorities of a file, or those of the operating system.
+fn build_client(options: &WebhookOptions, ca_file: Option<&Path>) -> Result<Client, SinkError> {
     let mut builder = Client::builder()
         .tls_version_min(Version::TLS_1_2)
         .https_only(options.url.scheme() == "https")
@@ -198,16 +175,17 @@ fn build_client(
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(IDLE_TIME)
         .timeout(options.timeout);
-    if let Some((text, file)) = authorities.as_deref().zip(options.ca_file.as_deref()) {
-        builder = builder.tls_certs_only(certificates(text, file)?);
+    if let Some(file) = ca_file {
+        builder = builder.tls_certs_only(certificates(file)?);
     }
-    let client = builder.build().map_err(SinkError::Client)?;
-    Ok(TrustingClient { authorities, client })
+    builder.build().map_err(SinkError::Client)
 }
 
 /// Reads the certificates of a PEM file.
-fn certificates(text: &[u8], file: &Path) -> Result<Vec<Certificate>, SinkError> {
-    let certificates = Certificate::from_pem_bundle(text).unwrap_or_default();
+fn certificates(file: &Path) -> Result<Vec<Certificate>, SinkError> {
+    let unreadable = |error: io::Error| SinkError::Unreadable(file.to_owned(), error);
+    let text = fs::read(file).map_err(unreadable)?;
+    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
     // An invalid certificate fails only when a client is built with it.
     let is_usable = !certificates.is_empty()
         && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();

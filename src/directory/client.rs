@@ -20,7 +20,10 @@ use super::{
     pooled_connection::Owner,
     tls::client_config,
 };
-use crate::domain::directory::{DirectoryGroup, DirectoryUsers, GroupName, SearchString};
+use crate::{
+    domain::directory::{DirectoryGroup, DirectoryUsers, GroupName, SearchString},
+    security::trusting_client::TrustingClient,
+};
 
 /// The number of requests that may wait for each connection.
 const WAITING_PER_CONNECTION: usize = 4;
@@ -48,7 +51,10 @@ impl Directory {
         let tls = match server.encryption {
             Encryption::Nothing => None,
             Encryption::Tls | Encryption::StartTls => {
-                Some(client_config(server.ca_file.as_deref())?)
+                let ca_file = server.ca_file.clone();
+                let tls = TrustingClient::new("directory.ca_file", ca_file, client_config);
+                drop(tls.read()?);
+                Some(tls)
             }
         };
         let maximum = server.maximum_connections;

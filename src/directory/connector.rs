@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
@@ -19,20 +19,34 @@ use zeroize::Zeroizing;
 
 use super::{
     connection::{Connection, describe},
-    error::{DirectoryError, RETRY_REFUSED},
+    error::{DirectoryError, RETRY_REFUSED, TlsSetupError},
     message::{self, START_TLS},
     metrics::DirectoryMetrics,
     options::{Encryption, ServerOptions},
     relay::{self, Answers, ReadError, ServerStream},
     result_code,
 };
-use crate::{log_events::ticket_alarm, security::secret_file};
+use crate::{
+    log_events::ticket_alarm,
+    security::{
+        file_work::FileWork,
+        secret_file::{self, SecretFileError},
+        trusting_client::TrustingClient,
+    },
+};
+
+/// The TLS configuration, which follows the changes of `directory.ca_file`.
+type TrustedTls = TrustingClient<Arc<ClientConfig>, TlsSetupError>;
+
+/// The version of the password file, and its text.
+type PasswordFile = (Option<FileVersion>, Result<Zeroizing<String>, SecretFileError>);
 
 /// Opens connections. The pools of a directory share it, and so the memory of a refused password.
 pub(super) struct Connector {
     options: ServerOptions,
     /// `None` without encryption.
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<TrustedTls>,
+    password: FileWork<PasswordFile>,
     metrics: Arc<DirectoryMetrics>,
     /// Held during each bind, so that concurrent connections do not send a wrong password several
     /// times. A password that was accepted can be changed in the directory.
@@ -71,10 +85,22 @@ impl Connector {
     /// A connector for the server.
     pub(super) fn new(
         options: ServerOptions,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<TrustedTls>,
         metrics: Arc<DirectoryMetrics>,
     ) -> Self {
-        Self { options, tls, metrics, binding: BindLock::default(), refused: Mutex::default() }
+        Self {
+            options,
+            tls,
+            password: FileWork::default(),
+            metrics,
+            binding: BindLock::default(),
+            refused: Mutex::default(),
+        }
+    }
+
+    /// The time limit for reading a file: a part of that for a connection.
+    fn file_limit(&self) -> Duration {
+        self.options.connect_timeout / 2
     }
 
     /// Opens a connection and binds as the service, within the time limit.
@@ -91,10 +117,10 @@ impl Connector {
 
     async fn connect_and_bind(&self) -> Result<Connection, DirectoryError> {
         // Without a usable password, no connection is opened.
-        drop(self.read_password()?);
+        drop(self.read_password().await?);
         let connection = self.connect().await?;
         let _binding = self.binding.lock().await;
-        let password = self.read_password()?;
+        let password = self.read_password().await?;
         self.bind(connection, &password).await
     }
 
@@ -111,12 +137,16 @@ impl Connector {
     /// Reads the password, unless the server refused it. The service reads the file for each
     /// connection, so an agent may replace it. An empty one is refused: a bind without a password
     /// succeeds without authentication (RFC 4513, 5.1.2).
-    fn read_password(&self) -> Result<Password, DirectoryError> {
-        let file = FileVersion::of(&self.options.password_file);
+    async fn read_password(&self) -> Result<Password, DirectoryError> {
+        let path = self.options.password_file.clone();
+        let read = move || (FileVersion::of(&path), secret_file::read(&path));
+        let (file, text) = self.password.run(self.file_limit(), read).await.map_err(|error| {
+            let path = self.options.password_file.clone();
+            DirectoryError::Password(SecretFileError::Unreadable(path, error.into()))
+        })?;
         if self.is_suspended(file) {
             return Err(DirectoryError::BindSuspended);
         }
-        let text = secret_file::read(&self.options.password_file);
         Ok(Password { text: text.map_err(DirectoryError::Password)?, file })
     }
 
@@ -125,12 +155,13 @@ impl Connector {
         &self,
         mut stream: TcpStream,
     ) -> Result<Box<dyn ServerStream>, DirectoryError> {
-        let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let config = tls.read_within(self.file_limit()).await?;
         if self.options.encryption == Encryption::StartTls {
             start_tls(&mut stream).await?;
         }
         let name = server_name(&self.options.host)?;
-        let connector = TlsConnector::from(Arc::clone(config));
+        let connector = TlsConnector::from(config);
         let stream = connector.connect(name, stream).await.map_err(DirectoryError::Tls)?;
         Ok(Box::new(stream))
     }

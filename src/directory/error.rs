@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use super::ber::MessageError;
-use crate::{security::secret_file::SecretFileError, turns::NoTurn};
+use crate::{
+    security::{file_work::FileWorkError, secret_file::SecretFileError},
+    turns::NoTurn,
+};
 
 /// The time without another bind after the server refused the password. Failed binds can lock the
 /// account of the service: Active Directory counts them for 10 to 30 minutes.
@@ -23,6 +26,9 @@ pub(crate) enum TlsSetupError {
     NoAuthorities,
     #[error("cannot initialize TLS")]
     Tls(#[source] tokio_rustls::rustls::Error),
+    /// The file is not read in time, and there is no former configuration.
+    #[error(transparent)]
+    Files(#[from] FileWorkError),
 }
 
 /// A search in the directory or the verification of a password failed. No text contains a password,

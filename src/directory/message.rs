@@ -185,6 +185,7 @@ fn check_page(value: &[u8]) -> Result<(), MessageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::ber::MAXIMUM_MESSAGE;
 
     /// A result: success, without texts.
     const SUCCESS: &[u8] = b"\x0a\x01\0\x04\0\x04\0";
@@ -276,13 +277,33 @@ mod tests {
         assert_eq!(head(2, BIND_RESPONSE).answers(search), Err(MessageError::UnexpectedTag));
     }
 
+    /// The first byte of a length that has four more bytes.
+    const LONG_LENGTH: u8 = 0x84;
+
+    /// Elements in elements, as deep as they fit into this many bytes.
+    fn nested(size: usize) -> Vec<u8> {
+        let mut reversed = Vec::new();
+        while reversed.len() + 6 <= size {
+            let length = u32::try_from(reversed.len()).unwrap();
+            reversed.extend(length.to_le_bytes());
+            reversed.extend([LONG_LENGTH, SEQUENCE]);
+        }
+        reversed.reverse();
+        reversed
+    }
+
+    /// A parser that calls itself for each element would need megabytes of the stack.
     #[test]
     fn elements_in_elements_do_not_use_the_stack() {
-        let mut nested = Vec::new();
-        for _ in 0..60 {
-            nested = element(SEQUENCE, &nested);
-        }
-        assert_eq!(check(&entry(&nested)), Err(MessageError::UnexpectedTag));
+        let long_element = |tag, content: &[u8]| {
+            let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+            [&[tag, LONG_LENGTH][..], &length, content].concat()
+        };
+        // The rest is for the heads of the message and of the entry, and for the id.
+        let entry = long_element(SEARCH_ENTRY, &nested(MAXIMUM_MESSAGE - 32));
+        let message = long_element(SEQUENCE, &[&b"\x02\x01\x02"[..], &entry].concat());
+        assert!((MAXIMUM_MESSAGE - 64..=MAXIMUM_MESSAGE).contains(&message.len()));
+        assert_eq!(check(&message), Err(MessageError::UnexpectedTag));
     }
 
     #[test]

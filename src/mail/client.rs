@@ -25,12 +25,17 @@ use tokio_rustls::{
 use super::{
     error::MailError,
     message::OutgoingMail,
-    options::MailOptions,
+    options::{MailOptions, ServerSource},
     server_stream::{ServerStream, Transport},
     start_tls::start_tls,
-    tls::client_config,
+    tls::{MailTlsError, client_config},
 };
-use crate::domain::smtp_server::{SmtpEncryption, SmtpLogin, SmtpServer};
+use crate::{
+    domain::smtp_server::{SmtpEncryption, SmtpLogin, SmtpServer},
+    security::{
+        file_work::FileWork, secret_file::SecretFileError, trusting_client::TrustingClient,
+    },
+};
 
 /// A connection that was idle for longer is closed. Servers close idle connections, too.
 const MAXIMUM_IDLE: Duration = Duration::from_secs(30);
@@ -57,8 +62,10 @@ impl Connection {
 /// Delivers mails to the server of the options.
 pub(crate) struct MailClient {
     options: MailOptions,
-    /// `None` while the settings name a server without TLS.
-    tls: Option<Arc<ClientConfig>>,
+    /// Follows the changes of `mail.ca_file`.
+    tls: TrustingClient<Arc<ClientConfig>, MailTlsError>,
+    /// Reads `mail.smtp_url_file`.
+    url_file: FileWork<Result<SmtpServer, MailError>>,
     /// Held during a delivery. Lost with its connection when the delivery fails or is canceled.
     idle: Mutex<Option<Connection>>,
 }
@@ -70,8 +77,11 @@ impl MailClient {
     /// When the server or the authorities of TLS cannot be read.
     pub(crate) fn new(options: MailOptions) -> Result<Self, MailError> {
         let is_encrypted = options.server()?.encryption != SmtpEncryption::Nothing;
-        let tls = is_encrypted.then(|| client_config(options.ca_file.as_deref())).transpose()?;
-        Ok(Self { options, tls, idle: Mutex::default() })
+        let tls = TrustingClient::new("mail.ca_file", options.ca_file.clone(), client_config);
+        if is_encrypted {
+            drop(tls.read()?);
+        }
+        Ok(Self { options, tls, url_file: FileWork::default(), idle: Mutex::default() })
     }
 
     /// The maximum time of a delivery.
@@ -129,7 +139,7 @@ impl MailClient {
     }
 
     async fn open(&self) -> Result<Connection, MailError> {
-        let server = self.options.server()?;
+        let server = self.server().await?;
         let address = (server.host.as_str(), server.port);
         let stream = TcpStream::connect(address).await.map_err(MailError::Unreachable)?;
         stream.set_nodelay(true).map_err(MailError::Unreachable)?;
@@ -143,6 +153,21 @@ impl MailClient {
             log_in(&mut smtp, login).await?;
         }
         Ok(Connection { smtp, used_at: Instant::now(), mails: 0 })
+    }
+
+    /// The server and its login, of which a file has the present ones.
+    async fn server(&self) -> Result<SmtpServer, MailError> {
+        let ServerSource::File(file) = &self.options.source else { return self.options.server() };
+        let options = self.options.clone();
+        let read = self.url_file.run(self.file_limit(), move || options.server()).await;
+        read.unwrap_or_else(|error| {
+            Err(MailError::UrlFile(SecretFileError::Unreadable(file.clone(), error.into())))
+        })
+    }
+
+    /// The time limit for reading a file: a part of that for a connection.
+    fn file_limit(&self) -> Duration {
+        self.options.timeout / 2
     }
 
     /// Negotiates TLS. Returns the connection with what is read on it first.
@@ -160,11 +185,7 @@ impl MailClient {
                 GREETING
             }
         };
-        // The file changed from a server without TLS to one with TLS.
-        let config = match &self.tls {
-            Some(config) => Arc::clone(config),
-            None => client_config(self.options.ca_file.as_deref())?,
-        };
+        let config = self.tls.read_within(self.file_limit()).await?;
         let name = server_name(&server.host)?;
         let connected = TlsConnector::from(config).connect(name, stream).await;
         Ok((Box::new(connected.map_err(MailError::Tls)?), greeting))

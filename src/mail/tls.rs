@@ -8,7 +8,7 @@ use tokio_rustls::rustls::{
     version::{TLS12, TLS13},
 };
 
-use crate::security::tls::provider;
+use crate::security::{file_work::FileWorkError, tls::provider};
 
 /// TLS for the mail server cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub(crate) enum MailTlsError {
     NoAuthorities,
     #[error("cannot initialize TLS")]
     Tls(#[source] rustls::Error),
+    /// The file is not read in time, and there is no former configuration.
+    #[error(transparent)]
+    Files(#[from] FileWorkError),
 }
 
 /// A configuration that trusts the authorities of a file, or of the operating system.

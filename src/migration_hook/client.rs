@@ -17,16 +17,20 @@ use tracing::Instrument;
 use zeroize::Zeroizing;
 
 use super::{
-    answer::{HookAnswer, MAXIMUM_LENGTH, read_answer, read_pong},
+    answer::{AnswerProblem, HookAnswer, MAXIMUM_LENGTH, read_answer, read_pong},
     error::HookError,
     metrics::HookMetrics,
     options::HookOptions,
-    request::{JSON, Question, signed_request},
+    request::{JSON, Question, read_keys, signed_request},
 };
 use crate::{
     circuit_breaker::{Breaker, Passage},
     domain::client_info::FairnessKey,
     log_events::alarm,
+    security::{
+        file_work::FileWork, secret_file::SecretFileError, trusting_client::TrustingClient,
+        webhook_signature::WebhookKeys,
+    },
     trace_context::{client_span, outgoing_headers},
     turns::{Turn, Turns},
 };
@@ -36,7 +40,10 @@ const IDLE_TIME: Duration = Duration::from_secs(15);
 
 /// The old system.
 pub(crate) struct MigrationHook {
-    client: Client,
+    /// Follows the changes of `migration.hook_ca_file`.
+    client: TrustingClient<Client, HookError>,
+    /// Reads `migration.hook_key_file`.
+    key_file: FileWork<Result<WebhookKeys, HookError>>,
     options: HookOptions,
     breaker: Arc<Breaker>,
     turns: Turns,
@@ -56,8 +63,13 @@ impl MigrationHook {
     /// # Errors
     /// When TLS is not available, or the file with the certificates is unusable.
     pub(crate) fn new(options: HookOptions, metrics: Arc<HookMetrics>) -> Result<Self, HookError> {
+        let of_client = options.clone();
+        let build = move |ca_file: Option<&Path>| http_client(&of_client, ca_file);
+        let client = TrustingClient::new("migration.hook_ca_file", options.ca_file.clone(), build);
+        drop(client.read()?);
         Ok(Self {
-            client: http_client(&options)?,
+            client,
+            key_file: FileWork::default(),
             breaker: Arc::clone(&metrics.breaker),
             turns: Turns::new(options.maximum_requests),
             options,
@@ -78,7 +90,7 @@ impl MigrationHook {
     }
 
     async fn wait_for_turn(&self, caller: FairnessKey) -> Result<HookTurn<'_>, HookError> {
-        // The time for the answer begins after the wait.
+        // The time for the question begins after the wait.
         let turn = self.turns.take(caller, self.options.timeout / 2).await?;
         let passage = self.breaker.enter(Instant::now()).ok_or(HookError::Suspended)?;
         Ok(HookTurn { hook: self, passage, _turn: turn })
@@ -94,23 +106,40 @@ impl MigrationHook {
     /// # Errors
     /// See [`HookError`].
     pub(crate) async fn check(&self, now: OffsetDateTime) -> Result<(), HookError> {
-        let text = self.send(self.request(Question::Ping, now)?).await?;
+        let request = self.request(Question::Ping, now).await?;
+        let text = self.send(request).await?;
         read_pong(&text).map_err(|problem| self.answer_error(problem))
     }
 
-    /// The signed request with a question. An error is a fault of this service.
-    fn request(
+    /// The signed request with a question. Its time limit begins now, and includes the time for the
+    /// files. An error is a fault of this service.
+    async fn request(
         &self,
         question: Question<'_>,
         now: OffsetDateTime,
     ) -> Result<RequestBuilder, HookError> {
-        signed_request(&self.client, &self.options, question, now)
+        let begun = Instant::now();
+        // Half of the time is left for the old system.
+        let limit = self.options.timeout / 4;
+        let keys = self.keys(limit).await?;
+        let client = self.client.read_within(limit).await?;
+        let request = signed_request(&client, self.options.url.clone(), &keys, question, now)?;
+        Ok(request.timeout(self.options.timeout.saturating_sub(begun.elapsed())))
     }
 
-    /// Sends a request, and returns the text of the answer. The time limit begins now.
-    async fn send(&self, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, HookError> {
+    /// Reads the keys that sign requests.
+    async fn keys(&self, limit: Duration) -> Result<WebhookKeys, HookError> {
+        let file = self.options.key_file.clone();
+        let read = self.key_file.run(limit, move || read_keys(&file)).await;
+        read.unwrap_or_else(|error| {
+            let file = self.options.key_file.clone();
+            Err(HookError::Key(SecretFileError::Unreadable(file, error.into())))
+        })
+    }
+
+    /// Sends a request, and returns the text of the answer.
+    async fn send(&self, mut request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, HookError> {
         let unanswered = |error| HookError::of_request(self.options.host(), error);
-        let mut request = request.timeout(self.options.timeout);
         for (name, value) in outgoing_headers() {
             request = request.header(name, value);
         }
@@ -120,10 +149,12 @@ impl MigrationHook {
             return Err(HookError::Status { host: self.options.host(), status });
         }
         if !is_json(&response) {
-            return Err(self.answer_error("has another Content-Type than application/json"));
+            let problem = "has another Content-Type than application/json";
+            return Err(self.answer_error(AnswerProblem::Form(problem)));
         }
         let text = read(response).await.map_err(unanswered)?;
-        text.ok_or_else(|| self.answer_error("is longer than 16 KiB"))
+        // Only a description can be that long.
+        text.ok_or_else(|| self.answer_error(AnswerProblem::User("is longer than 16 KiB")))
     }
 
     /// Sends a request about a login, and records whether the old system answered it.
@@ -137,6 +168,8 @@ impl MigrationHook {
             .and_then(|text| read_answer(&text).map_err(|problem| self.answer_error(problem)));
         match &answered {
             Ok(_) => passage.succeed(),
+            // Otherwise this user could open the breaker for all others.
+            Err(error) if error.is_about_one_user() => passage.succeed(),
             Err(error) => {
                 if passage.fail(Instant::now()) {
                     let error = error as &dyn std::error::Error;
@@ -147,7 +180,7 @@ impl MigrationHook {
         answered
     }
 
-    fn answer_error(&self, problem: &'static str) -> HookError {
+    fn answer_error(&self, problem: AnswerProblem) -> HookError {
         HookError::Answer { host: self.options.host(), problem }
     }
 }
@@ -164,7 +197,7 @@ impl HookTurn<'_> {
         now: OffsetDateTime,
     ) -> Result<HookAnswer, HookError> {
         let Self { hook, passage, _turn } = self;
-        let answered = match hook.request(Question::Login { name, password }, now) {
+        let answered = match hook.request(Question::Login { name, password }, now).await {
             Ok(request) => hook.ask(request, passage).await,
             // Without a request, the passage ends without a result.
             Err(error) => Err(error),
@@ -178,7 +211,10 @@ impl HookTurn<'_> {
 ///
 /// # Errors
 /// When TLS is not available, or the file with the certificates is unusable.
-pub(crate) fn http_client(options: &HookOptions) -> Result<Client, HookError> {
+pub(crate) fn http_client(
+    options: &HookOptions,
+    ca_file: Option<&Path>,
+) -> Result<Client, HookError> {
     let mut builder = Client::builder()
         .tls_version_min(Version::TLS_1_2)
         .https_only(options.url.scheme() == "https")
@@ -187,7 +223,7 @@ pub(crate) fn http_client(options: &HookOptions) -> Result<Client, HookError> {
         .no_proxy()
         .pool_max_idle_per_host(options.maximum_requests)
         .pool_idle_timeout(IDLE_TIME);
-    if let Some(file) = &options.ca_file {
+    if let Some(file) = ca_file {
         builder = builder.tls_certs_only(certificates(file)?);
     }
     builder.build().map_err(HookError::Tls)

@@ -4,8 +4,9 @@ use std::{io, path::PathBuf};
 
 use reqwest::StatusCode;
 
+use super::answer::AnswerProblem;
 use crate::{
-    security::{random::RandomError, secret_file::SecretFileError},
+    security::{file_work::FileWorkError, random::RandomError, secret_file::SecretFileError},
     turns::NoTurn,
 };
 
@@ -47,6 +48,9 @@ pub(crate) enum HookError {
          (-----BEGIN CERTIFICATE-----)"
     )]
     InvalidCertificates(PathBuf),
+    /// The file is not read in time, and there is no former client.
+    #[error("migration.hook_ca_file")]
+    Certificates(#[from] FileWorkError),
     #[error("cannot initialize TLS for migration.hook_url")]
     Tls(#[source] reqwest::Error),
     #[error(
@@ -67,7 +71,7 @@ pub(crate) enum HookError {
     #[error(
         "the answer of the old system at {host} {problem}; see docs/how-to/move-users-at-login.md"
     )]
-    Answer { host: String, problem: &'static str },
+    Answer { host: String, problem: AnswerProblem },
 }
 
 impl HookError {
@@ -83,6 +87,7 @@ impl HookError {
             Self::Key(_) | Self::InvalidKey(_) | Self::Random(_) => "key_unavailable",
             Self::UnreadableCertificates(..)
             | Self::InvalidCertificates(_)
+            | Self::Certificates(_)
             | Self::Tls(_)
             | Self::Unreachable { .. } => "unreachable",
             Self::TimedOut { .. } => "timed_out",
@@ -93,6 +98,11 @@ impl HookError {
     /// True when waiting logins, not the old system, are the reason.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self, Self::Busy | Self::CallerBusy)
+    }
+
+    /// True when the old system answers, but the description of this user is invalid.
+    pub(super) fn is_about_one_user(&self) -> bool {
+        matches!(self, Self::Answer { problem: AnswerProblem::User(_), .. })
     }
 
     /// The reason of a request without a complete answer.

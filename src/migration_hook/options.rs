@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 /// The address of the old system, the key and the limits.
+#[derive(Clone)]
 pub(crate) struct HookOptions {
     pub(crate) url: Url,
     /// The file with the keys that sign requests. It is read for each request.

@@ -10,9 +10,10 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use url::Url;
 use zeroize::Zeroizing;
 
-use super::{error::HookError, options::HookOptions};
+use super::error::HookError;
 use crate::security::{random::random_bytes, secret_file, webhook_signature::WebhookKeys};
 
 /// The media type of requests and answers.
@@ -55,19 +56,19 @@ pub(crate) fn read_keys(file: &Path) -> Result<WebhookKeys, HookError> {
 /// A signed request with a question.
 ///
 /// # Errors
-/// When the key cannot be read, or the system has no random bytes.
+/// When the system has no random bytes.
 pub(super) fn signed_request(
     client: &Client,
-    options: &HookOptions,
+    url: Url,
+    keys: &WebhookKeys,
     question: Question<'_>,
     now: OffsetDateTime,
 ) -> Result<RequestBuilder, HookError> {
-    let keys = read_keys(&options.key_file)?;
     let id = format!("msg_{}", URL_SAFE_NO_PAD.encode(random_bytes::<16>()?));
     let timestamp = now.unix_timestamp();
     let body = body(question, now);
     Ok(client
-        .post(options.url.clone())
+        .post(url)
         .header(CONTENT_TYPE, JSON)
         .header(ACCEPT, JSON)
         .header("webhook-id", &id)

@@ -14,6 +14,7 @@ pub(crate) mod audit_chain;
 #[cfg(feature = "bench")]
 pub(crate) mod bench_support;
 pub(crate) mod common_passwords;
+pub(crate) mod file_work;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
 pub(crate) mod generated_password;
@@ -36,6 +37,7 @@ pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
 pub(crate) mod ticket_digest;
 pub(crate) mod tls;
+pub(crate) mod trusting_client;
 pub(crate) mod untrusted_sealing;
 pub(crate) mod user_signature;
 mod verification_request;

@@ -2,16 +2,23 @@
 //! key that the URL names. Each new connection reads them.
 
 use std::{
+    error::Error,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
+use futures_util::future::FutureExt;
 use secrecy::{SecretBox, SecretString};
 
 use super::reload::{ReloadError, Reloadable, WatchedFiles};
 use crate::{
     configuration::DatabaseSettings,
-    security::secret_file::{self, SecretFileError},
+    security::{
+        file_work::{FileWork, FileWorkError},
+        secret_file::{self, SecretFileError},
+    },
     storage::{ConnectionFiles, ConnectionFilesSource, Database, DatabaseUrl, StorageError},
 };
 
@@ -57,7 +64,16 @@ impl DatabaseFiles {
 
 /// Reads the files for each connection, so that a rotated password takes effect without a restart.
 pub(super) fn files_source(files: DatabaseFiles) -> ConnectionFilesSource {
-    Box::new(move || Ok(files.read()?))
+    let work = Arc::new(FileWork::default());
+    Box::new(move |limit| read_within(limit, Arc::clone(&work), files.clone()).boxed())
+}
+
+async fn read_within(
+    limit: Duration,
+    work: Arc<FileWork<Result<ConnectionFiles, SecretFileError>>>,
+    files: DatabaseFiles,
+) -> Result<ConnectionFiles, Box<dyn Error + Send + Sync>> {
+    Ok(work.run(limit, move || files.read()).await??)
 }
 
 /// The files as something that can be reloaded, by the setting that names them. After a change, a
@@ -89,13 +105,14 @@ pub(super) fn reloadable_files(
         .collect()
 }
 
-/// The server may accept new credentials later: an operator may change the file first.
+/// The server may accept new credentials later: an operator may change the file first. So may a volume
+/// answer later.
 fn reload_error(error: StorageError) -> ReloadError {
-    if matches!(error, StorageError::NoCredentials(_)) {
-        ReloadError::unusable(error)
-    } else {
-        ReloadError::unavailable(error)
-    }
+    let is_unusable = matches!(
+        &error,
+        StorageError::NoCredentials(reason) if !reason.is::<FileWorkError>()
+    );
+    if is_unusable { ReloadError::unusable(error) } else { ReloadError::unavailable(error) }
 }
 
 /// Reads the password of a file, without the line end.

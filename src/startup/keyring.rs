@@ -99,16 +99,18 @@ pub(super) fn reloadable_keyring(
     keyring: KeyringHandle,
 ) -> Reloadable {
     let settings = settings.clone();
-    Reloadable::new_async(SETTING, files, move || {
+    let settling = settings.http.answer_timeout;
+    let reloadable = Reloadable::new_async(SETTING, files, move || {
         let (settings, database, keyring) = (settings.clone(), database.clone(), keyring.clone());
         async move {
             let new = open_keyring(&settings, &database, GrantedRole::Service)
                 .await
                 .map_err(reload_error)?;
-            replace(&keyring, new, settings.http.answer_timeout).await;
+            replace(&keyring, new, settling).await;
             Ok(())
         }
-    })
+    });
+    reloadable.with_wait(settling)
 }
 
 fn reload_error(error: StartError) -> ReloadError {

@@ -50,7 +50,7 @@ pub(crate) async fn check_migration_hook(settings: &MigrationSettings) -> Result
 /// Problems of the files. Does not connect.
 pub(super) fn problems_of_migration(settings: &MigrationSettings) -> Vec<Problem> {
     let keys = read_keys(&settings.key_file).map(drop);
-    let certificates = http_client(&options(settings)).map(drop);
+    let certificates = http_client(&options(settings), settings.ca_file.as_deref()).map(drop);
     let problem = |setting: &str, error: HookError| {
         // The text begins with the setting.
         let text = error_chain(&error);

@@ -1,38 +1,29 @@
-//! Reads the files of settings again while the service runs: when they change, and on SIGHUP.
-//!
-//! Files are polled, because change notifications (inotify) do not work on every volume and do not
-//! see a symbolic link that is swapped in another folder.
+//! Reads the files of settings again while the service runs.
 
 use std::{
     error::Error,
-    fs::{self, Metadata},
-    io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::future::{BoxFuture, FutureExt, join_all};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::Mutex,
-    task::JoinSet,
-};
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio::sync::Mutex;
 
-use super::systemd;
+use super::fingerprints::{Fingerprints, fingerprints};
 use crate::{
     log_events::ticket_alarm,
+    security::file_work::{FileWork, FileWorkError, LIMIT},
     service::operations::reload_metrics::ReloadMetrics,
     telemetry::{error_chain, task_failed},
 };
 
-/// The time between two looks at a file. A changed file is read when two looks found it the same,
-/// so that a file that is still being written is not read.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-
 /// The time until a source that was unavailable is read again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The time after which a reload counts as failed. It goes on, and no other one of its setting begins
+/// before it ends.
+const RELOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// The most alarms about one change, should each repetition fail for another reason.
 const MAXIMUM_REPORTED: usize = 10;
@@ -43,7 +34,8 @@ pub(crate) enum ReloadError {
     /// The new content is not usable. It is read again when it changes, or on SIGHUP.
     #[error(transparent)]
     Unusable(Box<dyn Error + Send + Sync>),
-    /// A server that the reload needs did not answer. The reload is repeated until it succeeds.
+    /// A server or a volume that the reload needs did not answer. The reload is repeated until it
+    /// succeeds.
     #[error(transparent)]
     Unavailable(Box<dyn Error + Send + Sync>),
 }
@@ -54,7 +46,7 @@ impl ReloadError {
         Self::Unusable(Box::new(error))
     }
 
-    /// A server that the reload needs did not answer.
+    /// A server or a volume that the reload needs did not answer.
     pub(crate) fn unavailable(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Unavailable(Box::new(error))
     }
@@ -93,6 +85,11 @@ pub(crate) struct Reloadable {
     setting: &'static str,
     files: FileNames,
     reload: Reload,
+    /// A volume on the network may answer neither a look nor a reload.
+    looks: FileWork<Fingerprints>,
+    reloads: FileWork<Result<(), ReloadError>>,
+    /// The longest time of a reload.
+    limit: Duration,
     /// Locked during a reload.
     state: Mutex<State>,
 }
@@ -139,13 +136,31 @@ impl Reloadable {
         let WatchedFiles { files, known } = files;
         let (read, seen) = (known.clone(), known);
         let state = State { read, seen, retry_at: None, reported: Vec::new() };
-        let reload = Box::new(move || reload().boxed());
-        Self { setting, files, reload, state: Mutex::new(state) }
+        Self {
+            setting,
+            files,
+            reload: Box::new(move || reload().boxed()),
+            looks: FileWork::default(),
+            reloads: FileWork::default(),
+            limit: RELOAD_LIMIT,
+            state: Mutex::new(state),
+        }
     }
 
-    /// Looks at the files, and reads them if they changed.
-    async fn poll(&self, metrics: &ReloadMetrics) {
-        let seen = self.look().await;
+    /// The same for a reload that waits for this long, besides what it reads.
+    pub(super) fn with_wait(self, wait: Duration) -> Self {
+        Self { limit: self.limit + wait, ..self }
+    }
+
+    /// The setting that names the files.
+    pub(super) fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// Looks at the files, and reads them if they changed. A changed file is read when two looks found
+    /// it the same, so that a file that is still being written is not read.
+    pub(super) async fn poll(&self, metrics: &ReloadMetrics) {
+        let Ok(seen) = self.look().await else { return };
         let mut state = self.state.lock().await;
         let is_complete = state.seen == seen;
         state.seen = seen;
@@ -160,19 +175,38 @@ impl Reloadable {
     }
 
     /// Reads the files, whether they changed or not. True when the new content is in use.
-    async fn reload(&self, metrics: &ReloadMetrics) -> bool {
+    pub(super) async fn reload(&self, metrics: &ReloadMetrics) -> bool {
         let seen = self.look().await;
         let mut state = self.state.lock().await;
-        state.seen = seen;
         state.reported.clear();
-        self.run(&mut state, metrics).await
+        match seen {
+            Ok(seen) => {
+                state.seen = seen;
+                self.run(&mut state, metrics).await
+            }
+            Err(error) => self.record(&mut state, Err(ReloadError::unavailable(error)), metrics),
+        }
     }
 
-    /// Reads the files. The repetition of a failure is not another alarm, but one for another reason
-    /// is: the operator would not learn of it otherwise.
+    /// Reads the files.
     async fn run(&self, state: &mut State, metrics: &ReloadMetrics) -> bool {
         state.read.clone_from(&state.seen);
-        let result = (self.reload)().await;
+        let result = self.reloads.run_async(self.limit, (self.reload)()).await;
+        let result = result.unwrap_or_else(|error| match error {
+            FileWorkError::Slow => Err(ReloadError::unavailable(error)),
+            FileWorkError::Stopped => Err(ReloadError::unusable(error)),
+        });
+        self.record(state, result, metrics)
+    }
+
+    /// Records the result of a reload. The repetition of a failure is not another alarm, but one for
+    /// another reason is: the operator would not learn of it otherwise.
+    fn record(
+        &self,
+        state: &mut State,
+        result: Result<(), ReloadError>,
+        metrics: &ReloadMetrics,
+    ) -> bool {
         let is_reloaded = result.is_ok();
         metrics.record(self.setting, is_reloaded);
         state.retry_at = match &result {
@@ -199,101 +233,21 @@ impl Reloadable {
         is_reloaded
     }
 
-    async fn look(&self) -> Fingerprints {
+    async fn look(&self) -> Result<Fingerprints, FileWorkError> {
         let files = (self.files)();
-        // A volume on the network may not answer.
-        tokio::task::spawn_blocking(move || fingerprints(&files)).await.unwrap_or_default()
+        self.looks.run(LIMIT, move || fingerprints(&files)).await
     }
-}
-
-/// The requests of an operator to reload: SIGHUP.
-pub(crate) struct ReloadSignal(Signal);
-
-impl ReloadSignal {
-    /// Installs the handler. From now on, SIGHUP does not end the process.
-    ///
-    /// # Errors
-    /// When the operating system refuses the handler.
-    pub(crate) fn listen() -> io::Result<Self> {
-        signal(SignalKind::hangup()).map(Self)
-    }
-}
-
-/// Spawns the tasks that look at the files, one for each setting, so that a slow server or volume
-/// delays no other setting, and the task that waits for SIGHUP. At the signal, the settings are read
-/// first. If they cannot be used, or a file that they name, no other file is read.
-pub(super) fn spawn(
-    tasks: &mut JoinSet<()>,
-    reloadables: Vec<Reloadable>,
-    metrics: &Arc<ReloadMetrics>,
-    requested: Option<(ReloadSignal, Reloadable)>,
-) {
-    let reloadables: Vec<_> = reloadables.into_iter().map(Arc::new).collect();
-    for reloadable in &reloadables {
-        watch(tasks, Arc::clone(reloadable), metrics);
-    }
-    if let Some((ReloadSignal(mut signal), settings)) = requested {
-        let (settings, metrics) = (Arc::new(settings), Arc::clone(metrics));
-        watch(tasks, Arc::clone(&settings), &metrics);
-        tasks.spawn(async move {
-            while signal.recv().await.is_some() {
-                systemd::notify_reloading();
-                if settings.reload(&metrics).await {
-                    join_all(reloadables.iter().map(|reloadable| reloadable.reload(&metrics)))
-                        .await;
-                }
-                systemd::notify_ready();
-            }
-        });
-    }
-}
-
-/// Spawns the task that looks at the files of a setting.
-fn watch(tasks: &mut JoinSet<()>, reloadable: Arc<Reloadable>, metrics: &Arc<ReloadMetrics>) {
-    metrics.add_setting(reloadable.setting);
-    let metrics = Arc::clone(metrics);
-    tasks.spawn(async move {
-        loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            reloadable.poll(&metrics).await;
-        }
-    });
-}
-
-/// The state of each file; `None` for a file that cannot be found.
-type Fingerprints = Vec<Option<Fingerprint>>;
-
-/// What changes when a file is replaced, written or gets other permissions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Fingerprint {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-fn fingerprints(files: &[PathBuf]) -> Fingerprints {
-    files.iter().map(|file| fingerprint(file)).collect()
-}
-
-/// The state of the file that symbolic links lead to.
-fn fingerprint(file: &Path) -> Option<Fingerprint> {
-    let of = |metadata: Metadata| Fingerprint {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        size: metadata.size(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    };
-    fs::metadata(file).ok().map(of)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
+        fs, io,
         os::unix::fs::{PermissionsExt, symlink},
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
     };
 
     use super::*;
@@ -389,5 +343,33 @@ mod tests {
             reloadable.poll(&metrics).await;
             assert_eq!(reported().await, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_reload_that_hangs_fails_in_time_and_no_other_one_begins_before_it_ends() {
+        let metrics = ReloadMetrics::default();
+        let (answer, volume) = mpsc::channel::<()>();
+        let volume = std::sync::Mutex::new(volume);
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        let reload = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            volume.lock().unwrap().recv().map_err(ReloadError::unusable)
+        };
+        let mut reloadable = Reloadable::new("a.file", WatchedFiles::new(Vec::new()), reload);
+        reloadable.limit = Duration::from_millis(50);
+        for _ in 0..2 {
+            assert!(!reloadable.reload(&metrics).await);
+            let state = reloadable.state.lock().await;
+            assert!(state.retry_at.is_some(), "it is repeated");
+            assert_eq!(state.reported.len(), 1, "{:?}", state.reported);
+        }
+        assert!(count.load(Ordering::SeqCst) <= 1, "its thread may not have begun");
+        for _ in 0..2 {
+            answer.send(()).unwrap();
+        }
+        reloadable.limit = RELOAD_LIMIT;
+        assert!(reloadable.reload(&metrics).await);
+        assert_eq!(count.load(Ordering::SeqCst), 2);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     security::secret_file,
     telemetry::{
         self, error_chain,
-        export::{CollectorError, Export, ExportOptions, certificates, check_collector},
+        export::{Export, ExportOptions, certificates, check_collector},
     },
 };
 
@@ -27,9 +27,7 @@ pub(crate) fn start_log_and_export(settings: &Settings) -> Result<Option<Export>
     if let Some(problem) = problems.first() {
         return Err(StartError::Setting(problem.to_string()));
     }
-    let options = settings.telemetry.as_ref().map(options).transpose();
-    let options = options.map_err(|error| StartError::Setting(error_chain(&error)))?;
-    telemetry::start(&settings.log, options)
+    telemetry::start(&settings.log, settings.telemetry.as_ref().map(options))
         .map_err(|error| StartError::Setting(error_chain(&error)))
 }
 
@@ -38,8 +36,7 @@ pub(crate) fn start_log_and_export(settings: &Settings) -> Result<Option<Export>
 /// # Errors
 /// The problem, as a text for the operator.
 pub(crate) async fn check_telemetry(settings: &TelemetrySettings) -> Result<(), String> {
-    let checked = async { check_collector(options(settings)?).await };
-    checked.await.map_err(|error: CollectorError| error_chain(&error))
+    check_collector(options(settings)).await.map_err(|error| error_chain(&error))
 }
 
 /// Problems of the files. Does not connect.
@@ -56,21 +53,20 @@ pub(super) fn problems_of_telemetry(settings: &TelemetrySettings) -> Vec<Problem
     certificates.into_iter().chain(headers).collect()
 }
 
-fn options(settings: &TelemetrySettings) -> Result<ExportOptions, CollectorError> {
-    let certificates = settings.ca_file.as_deref().map(certificates).transpose()?;
+fn options(settings: &TelemetrySettings) -> ExportOptions {
     let file: Option<PathBuf> = settings.headers_file.clone();
     // Read for each request, so that a token can be replaced.
     let headers = move || {
         let headers = file.as_deref().map(read_headers).transpose();
         headers.map(Option::unwrap_or_default).map_err(|reason| format!("{HEADERS}: {reason}"))
     };
-    Ok(ExportOptions {
+    ExportOptions {
         url: settings.url.clone(),
-        certificates: certificates.unwrap_or_default(),
+        ca_file: settings.ca_file.clone(),
         headers: Box::new(headers),
         timeout: settings.timeout,
         sample_ratio: settings.sample_ratio,
-    })
+    }
 }
 
 /// Reads a file with one header in each line.

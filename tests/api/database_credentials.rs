@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::support::{
     Credentials, DatabaseContainer, DatabaseProxy, Instance, PLAIN, PRINCIPAL, PrivateServer,
-    TestApp, assert_becomes, compose::Compose, free_address, keeper, run_successfully,
-    run_with_input,
+    TestApp, assert_becomes, compose::Compose, end_pipe, free_address, keeper, make_pipe,
+    run_successfully, run_with_input,
 };
 
 const PASSWORD_FAILED: &str = r#"keeper_reload_failed{setting="database.password_file"}"#;
@@ -173,6 +173,39 @@ async fn a_password_that_changes_between_two_attempts_fails_no_request() {
     proxy.release();
     request.await.unwrap();
     Arc::into_inner(instance).unwrap().stop();
+    drop(app);
+    postgres.stop().await;
+}
+
+/// A pipe that nobody writes stands for a volume that does not answer. The settings name the file, so
+/// they are read again only after it has answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_cannot_be_read_fails_no_request_and_ends_no_later_reload() {
+    let postgres = server_with_password().await;
+    let password = postgres.folder.path().join("password");
+    replace(&password, "first\n", 0o400);
+    let app = TestApp::spawn(postgres.pool.clone()).await;
+    let url = postgres.server.ready.replace("//keeper@", "//service@");
+    let variables = [
+        ("KEEPER__DATABASE__URL", url.as_str()),
+        ("KEEPER__DATABASE__PASSWORD_FILE", password.to_str().unwrap()),
+    ];
+    let instance = Instance::start(&app, &variables);
+    let token = instance.token(&app.administrator()).await;
+    fs::remove_file(&password).unwrap();
+    make_pipe(&password);
+    instance.wait_for_metric(PASSWORD_FAILED, 1.0).await;
+    app.rewrite_settings("[http]\nallowed_hosts = ['keeper.example']\n");
+    for _ in 0..3 {
+        instance.server.signal(Signal::HUP);
+        postgres.end_sessions_of("service").await;
+        instance.get(PRINCIPAL, &token).await.assert_status(200);
+    }
+    end_pipe(&password, || replace(&password, "first\n", 0o400));
+    instance.wait_for_metric(PASSWORD_FAILED, 0.0).await;
+    assert_becomes(421, async || instance.get(PRINCIPAL, &token).await.status.as_u16()).await;
+    let log = instance.stop();
+    assert!(log.contains("timed out waiting for files"), "{log}");
     drop(app);
     postgres.stop().await;
 }

@@ -4,10 +4,14 @@ use std::{fs, path::Path};
 
 use reqwest::{Certificate, Client, Response, header::HeaderValue, redirect::Policy, tls::Version};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::{error::TransitError, options::TransitOptions};
-use crate::{security::secret_file, trace_context::outgoing_headers};
+use crate::{
+    security::secret_file::{self, SecretFileError},
+    trace_context::outgoing_headers,
+};
 
 /// The maximum size of an answer, in bytes. Real answers are far smaller.
 const MAXIMUM_LENGTH: usize = 64 * 1024;
@@ -23,28 +27,27 @@ struct Errors {
     errors: Vec<String>,
 }
 
-/// A client for one server.
+/// A client for one server, with the token of the moment.
 pub(super) struct TransitClient<'options> {
     client: Client,
+    token: HeaderValue,
     options: &'options TransitOptions,
 }
 
 impl<'options> TransitClient<'options> {
-    /// Builds a client that uses no proxy and follows no redirects.
+    /// Reads the files, and builds a client that uses no proxy and follows no redirects. Waits while a
+    /// volume does not answer, without blocking its thread.
     ///
     /// # Errors
-    /// When TLS is not available, or the file with the certificates is unusable.
-    pub(super) fn new(options: &'options TransitOptions) -> Result<Self, TransitError> {
-        let mut builder = Client::builder()
-            .timeout(options.timeout)
-            .tls_version_min(Version::TLS_1_2)
-            // Send the token only to the configured address, not to a redirect target or a proxy.
-            .redirect(Policy::none())
-            .no_proxy();
-        if let Some(file) = &options.ca_file {
-            builder = builder.tls_certs_only(certificates(file)?);
-        }
-        Ok(Self { client: builder.build().map_err(TransitError::Tls)?, options })
+    /// When TLS is not available, or a file is unusable.
+    pub(super) async fn open(options: &'options TransitOptions) -> Result<Self, TransitError> {
+        let files = options.clone();
+        let read = spawn_blocking(move || read_files(&files)).await;
+        let (client, token) = read.unwrap_or_else(|error| {
+            let file = options.token_file.clone();
+            Err(TransitError::Token(SecretFileError::Unreadable(file, error.into())))
+        })?;
+        Ok(Self { client, token, options })
     }
 
     /// Calls `path` of the API.
@@ -69,7 +72,7 @@ impl<'options> TransitClient<'options> {
         let mut request = request
             .header("content-type", "application/json")
             .header("X-Vault-Request", "true")
-            .header("X-Vault-Token", self.token()?)
+            .header("X-Vault-Token", self.token.clone())
             .body(body.as_bytes().to_vec());
         if let Some(namespace) = &self.options.namespace {
             request = request.header("X-Vault-Namespace", namespace);
@@ -84,18 +87,35 @@ impl<'options> TransitClient<'options> {
         let answer: Answer<T> = serde_json::from_slice(&text).map_err(|_| malformed())?;
         Ok(answer.data)
     }
+}
 
-    /// Reads the token. Line breaks around it are not part of it.
-    fn token(&self) -> Result<HeaderValue, TransitError> {
-        let file = &self.options.token_file;
-        let text = secret_file::read(file).map_err(TransitError::Token)?;
-        let is_token = |token: &&str| token.chars().all(|c| c.is_ascii_graphic());
-        let token = Some(text.trim()).filter(is_token);
-        let token = token.and_then(|token| HeaderValue::from_str(token).ok());
-        let mut token = token.ok_or_else(|| TransitError::InvalidToken(file.clone()))?;
-        token.set_sensitive(true);
-        Ok(token)
+/// Builds the client, and reads the token.
+fn read_files(options: &TransitOptions) -> Result<(Client, HeaderValue), TransitError> {
+    Ok((http_client(options)?, read_token(&options.token_file)?))
+}
+
+fn http_client(options: &TransitOptions) -> Result<Client, TransitError> {
+    let mut builder = Client::builder()
+        .timeout(options.timeout)
+        .tls_version_min(Version::TLS_1_2)
+        // Send the token only to the configured address, not to a redirect target or a proxy.
+        .redirect(Policy::none())
+        .no_proxy();
+    if let Some(file) = &options.ca_file {
+        builder = builder.tls_certs_only(certificates(file)?);
     }
+    builder.build().map_err(TransitError::Tls)
+}
+
+/// Reads the token. Line breaks around it are not part of it.
+fn read_token(file: &Path) -> Result<HeaderValue, TransitError> {
+    let text = secret_file::read(file).map_err(TransitError::Token)?;
+    let is_token = |token: &&str| token.chars().all(|c| c.is_ascii_graphic());
+    let token = Some(text.trim()).filter(is_token);
+    let token = token.and_then(|token| HeaderValue::from_str(token).ok());
+    let mut token = token.ok_or_else(|| TransitError::InvalidToken(file.to_owned()))?;
+    token.set_sensitive(true);
+    Ok(token)
 }
 
 /// The body; `None` if it is too long.

@@ -51,7 +51,8 @@ pub(super) async fn encrypt(
     let plaintext = Zeroizing::new(STANDARD.encode(data_key.expose()));
     let call = Encrypt { plaintext: &plaintext, associated_data: STANDARD.encode(PURPOSE) };
     let path = format!("{}/encrypt/{}", options.mount, options.key);
-    let Encrypted { ciphertext } = TransitClient::new(options)?.call(&path, &call).await?;
+    let client = TransitClient::open(options).await?;
+    let Encrypted { ciphertext } = client.call(&path, &call).await?;
     Ok(WrappedDataKey { kind: MasterKeyKind::Transit, key: options.key_path(), ciphertext })
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn decrypt(
     let ciphertext = &wrapped.ciphertext;
     let call = Decrypt { ciphertext, associated_data: STANDARD.encode(PURPOSE) };
     let path = format!("{mount}/decrypt/{key}");
-    let client = TransitClient::new(options)?;
+    let client = TransitClient::open(options).await?;
     let decrypting = client.call(&path, &call).instrument(client_span!("transit.decrypt"));
     let answer: Decrypted = decrypting.await?;
     let bytes = STANDARD.decode(&answer.plaintext).map(Zeroizing::new).ok();

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 /// The engine, its key and the access to it.
+#[derive(Clone)]
 pub(crate) struct TransitOptions {
     /// The base URL of the server.
     pub(crate) address: Url,

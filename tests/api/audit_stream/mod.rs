@@ -63,12 +63,6 @@ impl Archive {
     }
 }
 
-/// Makes a named pipe. Opening it blocks until the other end is opened.
-fn make_pipe(path: &Path) {
-    let mode = rustix::fs::Mode::from_raw_mode(0o600);
-    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-}
-
 /// The events of complete lines.
 fn parse_lines(text: &str) -> Vec<Value> {
     let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);

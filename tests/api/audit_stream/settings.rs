@@ -4,8 +4,8 @@ use std::fs;
 
 use sqlx::PgPool;
 
-use super::{Archive, make_pipe};
-use crate::support::{Instance, TestApp};
+use super::Archive;
+use crate::support::{Instance, TestApp, make_pipe};
 
 #[sqlx::test]
 async fn invalid_sinks_are_refused_by_name(pool: PgPool) {
@@ -25,6 +25,10 @@ async fn invalid_sinks_are_refused_by_name(pool: PgPool) {
         (
             "[{ name = 'a', type = 'file', file = '/a' }, { name = 'b', type = 'file', file = '/a' }]",
             "another sink has the same file",
+        ),
+        (
+            "[{ name = 'a', type = 'file', file = '/a.1' }, { name = 'b', type = 'file', file = '/a' }]",
+            "b: a rotated file of one sink would have the name of another sink's file",
         ),
     ] {
         app.rewrite_settings(&format!("[audit]\nsinks = {sinks}\n"));

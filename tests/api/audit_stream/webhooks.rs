@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::{Archive, make_pipe, parse_lines, wait_for_all};
+use super::{Archive, parse_lines, wait_for_all};
 use crate::support::{
-    Instance, OldSystem, PLAIN, Reply, TestApp, TestAuthority, http_reply, late, replace,
-    wait_until,
+    Instance, OldSystem, PLAIN, Reply, TestApp, TestAuthority, http_reply, late, make_pipe,
+    replace, wait_until,
 };
 
 /// The settings of a sink that sends to a receiver.

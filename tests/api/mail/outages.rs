@@ -9,7 +9,9 @@ use super::{
     MAILED, ask_for, assert_last_events, hurry, link_of, open, path_of, spawn, spawn_with,
     wait_for_event,
 };
-use crate::support::{Credentials, MailServer, PRINCIPAL, TestApp, assert_becomes, wait_until};
+use crate::support::{
+    Credentials, MailServer, PRINCIPAL, TestApp, TestAuthority, assert_becomes, wait_until,
+};
 
 /// The number of deliveries of each mail.
 async fn attempts(app: &TestApp) -> Vec<i32> {
@@ -65,6 +67,33 @@ async fn a_temporary_refusal_is_repeated_and_a_permanent_one_is_not(pool: PgPool
     // Neither ended the deliveries.
     ask_for(&app, MAILED.0).await;
     server.wait_for_mail(1).await;
+}
+
+/// Each of these mails fails before a connection to the server. If they paused the deliveries as
+/// failures of the server do, the last mail would wait for more than a minute.
+#[sqlx::test]
+async fn addresses_under_a_missing_key_delay_no_other_mail(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn_with(pool, &server, &[("KEEPER__MAIL__ADDRESS_TYPE", "Email")]).await;
+    let administrator = app.administrator();
+    let users: Vec<_> = (600..606).collect();
+    for &id in &users {
+        app.add_user((id, &format!("user{id}")), &[]);
+        let address = format!("user{id}@example.com");
+        app.save(&administrator, id, "Email", &address).await.assert_saved();
+    }
+    sqlx::raw_sql("UPDATE credentials SET key_id = 'another' WHERE credential_type = 'Email'")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    for &id in &users {
+        ask_for(&app, id).await;
+    }
+    ask_for(&app, MAILED.0).await;
+    let arrived = tokio::time::timeout(Duration::from_secs(30), server.wait_for_mail(1)).await;
+    let mail = arrived.expect("the mail waits for those of others");
+    assert_eq!(mail["recipients"], json!([MAILED.1]));
+    assert!(attempts(&app).await.iter().all(|count| *count > 0));
 }
 
 #[sqlx::test]
@@ -188,6 +217,22 @@ async fn a_changed_password_in_the_file_is_used_at_the_next_connection(pool: PgP
     wait_for_event(&app, "retried", 1).await;
     assert_eq!(server.logins(), ["refused"]);
     crate::support::replace(&file, &format!("{}\n", server.tls_url()), 0o400);
+    hurry(&app).await;
+    server.wait_for_mail(1).await;
+}
+
+#[sqlx::test]
+async fn a_renewed_authority_is_used_without_a_restart(pool: PgPool) {
+    let mut server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    let authority = TestAuthority::new();
+    server.stop();
+    server.issue_from(&authority);
+    server.restart();
+    ask_for(&app, MAILED.0).await;
+    wait_for_event(&app, "retried", 1).await;
+    assert!(server.mails().is_empty());
+    crate::support::replace(&server.path("ca.pem"), &authority.certificate(), 0o444);
     hurry(&app).await;
     server.wait_for_mail(1).await;
 }

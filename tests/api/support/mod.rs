@@ -24,6 +24,7 @@ mod open_bao;
 #[expect(dead_code, reason = "no test ends a loss")]
 mod packet_loss;
 mod pgbouncer;
+mod pipe;
 mod ports;
 mod private_server;
 mod raw_directory;
@@ -52,6 +53,7 @@ pub(crate) use self::{
     old_system::{OldSystem, Reply, http_reply, late, old_password, server_config, verify_by_name},
     open_bao::OpenBao,
     pgbouncer::{PgBouncer, installed_pgbouncer, newer_pgbouncer, role_timeouts},
+    pipe::{end_pipe, make_pipe},
     ports::{free_address, free_port, wait_until_listening},
     private_server::PrivateServer,
     raw_directory::{

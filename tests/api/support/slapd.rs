@@ -86,6 +86,11 @@ impl Slapd {
         self.folder.path().join(name)
     }
 
+    /// Replaces the certificate by one of another authority; the server reads it at its next start.
+    pub(crate) fn issue_from(&self, authority: &TestAuthority) {
+        authority.issue(&[HOST]).write(self.folder.path(), "server");
+    }
+
     /// Replaces the certificate by an expired one; the server reads it at its next start.
     pub(crate) fn issue_expired(&self) {
         self.authority.issue_expired(&[HOST]).write(self.folder.path(), "server");
