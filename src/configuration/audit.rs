@@ -1,6 +1,6 @@
 //! Settings of the audit stream, in section `audit`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use url::Url;
@@ -128,12 +128,31 @@ impl SinkSettings {
         }
     }
 
+    /// True if a rotated file of this sink would have the name of this file.
+    fn rotates_to(&self, other: &Path) -> bool {
+        let Self::File { file, rotate_bytes, keep_files, .. } = self else { return false };
+        let is_other = |number: u32| {
+            let mut rotated = file.as_os_str().to_owned();
+            rotated.push(format!(".{number}"));
+            Path::new(&rotated) == other
+        };
+        *rotate_bytes != 0 && (1..=(*keep_files).min(*KEPT_FILES.end())).any(is_other)
+    }
+
+    /// True if the rotation of one of two sinks would rename or replace the file of the other one.
+    fn collides_with(&self, other: &Self) -> bool {
+        other.file().is_some_and(|file| self.rotates_to(file))
+            || self.file().is_some_and(|file| other.rotates_to(file))
+    }
+
     fn reasons(&self) -> Vec<&'static str> {
         match self {
             Self::File { file, rotate_bytes, keep_files, .. } => {
                 let mut reasons = Vec::new();
-                if !file.is_absolute() {
-                    reasons.push("file must be an absolute path");
+                // It would hide that another sink has the same file.
+                let has_parent = file.components().any(|part| part == Component::ParentDir);
+                if !file.is_absolute() || has_parent {
+                    reasons.push("file must be an absolute path without ..");
                 }
                 if *rotate_bytes != 0 && *rotate_bytes < SMALLEST_FILE {
                     reasons.push("rotate_bytes must be at least 4096, or 0 for no rotation");
@@ -193,6 +212,12 @@ fn sink_problems(sinks: &[SinkSettings]) -> Vec<String> {
         if sink.file().is_some() && before.iter().any(|other| other.file() == sink.file()) {
             reject(format!("{name}: another sink has the same file; change one of them"));
         }
+        if before.iter().any(|other| sink.collides_with(other)) {
+            reject(format!(
+                "{name}: a rotated file of one sink would have the name of another sink's file; \
+                 move one of them to another folder"
+            ));
+        }
     }
     problems
 }
@@ -201,7 +226,7 @@ fn timeout_problem(seconds: u32) -> Option<&'static str> {
     (!TIMEOUTS.contains(&seconds)).then_some("timeout_seconds must be between 1 and 60")
 }
 
-/// True for a URL that nobody can read or change requests to. The log may show it.
+/// True for a URL that nobody can read or change requests to. Its path can be a secret.
 fn is_usable(url: &Url) -> bool {
     is_protected_in_transit(url)
         && url.query().is_none()
@@ -213,4 +238,39 @@ fn is_usable(url: &Url) -> bool {
 fn is_name(text: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
     (1..=LONGEST_NAME).contains(&text.len()) && text.chars().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_sink(name: &str, file: &str, rotate_bytes: u64, keep_files: u32) -> SinkSettings {
+        SinkSettings::File { name: name.to_owned(), file: file.into(), rotate_bytes, keep_files }
+    }
+
+    #[test]
+    fn two_sinks_never_have_one_file() {
+        for (file, rotate_bytes, other, problem) in [
+            ("/a/x", 4096, "/a/y", None),
+            ("/a/x", 4096, "/b/x.1", None),
+            ("/a/x", 4096, "/a/x.4", None),
+            ("/a/x", 4096, "/a/x.01", None),
+            ("/a/x", 0, "/a/x.1", None),
+            ("/a/x", 4096, "/a/x.1", Some("a rotated file")),
+            ("/a/x", 4096, "/a/./x.3", Some("a rotated file")),
+            ("/a/x", 4096, "/a//x", Some("the same file")),
+            ("/a/x", 4096, "/a/b/../x", Some("without ..")),
+        ] {
+            let sinks = [
+                file_sink("one", file, rotate_bytes, 3),
+                file_sink("other", other, rotate_bytes, 3),
+            ];
+            let reversed = [sinks[1].clone(), sinks[0].clone()];
+            for sinks in [sinks, reversed] {
+                let problems = sink_problems(&sinks);
+                assert_eq!(problems.len(), usize::from(problem.is_some()), "{problems:?}");
+                assert!(problem.is_none_or(|part| problems[0].contains(part)), "{problems:?}");
+            }
+        }
+    }
 }

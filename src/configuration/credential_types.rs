@@ -27,7 +27,7 @@ const SETTING: &str = "credentials.additional_types";
 pub(crate) struct TypeSettings {
     pub(crate) name: String,
     pub(crate) kind: TypeKind,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::value_types::deserialize_switch")]
     pub(crate) usable_for_basic: bool,
     /// The display name. Default: the name.
     pub(crate) display_type: Option<String>,

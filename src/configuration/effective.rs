@@ -87,8 +87,10 @@ pub(super) fn value_of(reader: &Reader, name: &str) -> Option<toml::Value> {
 
 /// Writes the merged settings of `reader`.
 pub(super) fn to_toml(reader: &Reader) -> String {
-    let mut lines =
-        vec![format!("# The effective settings. Secrets are replaced by \"{REDACTED}\".")];
+    let mut lines = vec![format!(
+        "# The effective settings. Secrets are replaced by \"{REDACTED}\", and digests of secrets by \
+         numbers."
+    )];
     let mut section = String::new();
     for setting in describe_settings() {
         let name = setting.full_name();
@@ -123,6 +125,9 @@ fn typed(value: &Value, default: Option<&Value>) -> toml::Value {
         }
         (Some(ValueKind::I64(_)), _) => {
             value.clone().into_int().map_or_else(|_| text(), toml::Value::Integer)
+        }
+        (Some(ValueKind::Float(_)), _) => {
+            value.clone().into_float().map_or_else(|_| text(), toml::Value::Float)
         }
         (Some(ValueKind::Array(_)), ValueKind::String(words)) => {
             let words = words.split_whitespace().map(|word| toml::Value::String(word.to_owned()));
@@ -173,8 +178,41 @@ fn redact(setting: &str, mut value: toml::Value, with: &str) -> Option<toml::Val
             }
             Some(value)
         }
+        "installation.applications" => {
+            for (index, application) in value.as_array_mut().into_iter().flatten().enumerate() {
+                if let Some(digest) = application.get_mut("token_sha256") {
+                    *digest = toml::Value::String(redact_digest(index, with));
+                }
+            }
+            Some(value)
+        }
+        "audit.sinks" => {
+            for sink in value.as_array_mut().into_iter().flatten() {
+                if let Some(toml::Value::String(url)) = sink.get_mut("url") {
+                    *url = redact_webhook_url(url, with)?;
+                }
+            }
+            Some(value)
+        }
         _ => Some(value),
     }
+}
+
+/// Replaces the path of a webhook's URL, which many receivers take instead of a password; `None` for
+/// an invalid URL.
+fn redact_webhook_url(text: &str, with: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok()?;
+    if url.path() == "/" {
+        return Some(text.to_owned());
+    }
+    url.set_path(with);
+    Some(url.into())
+}
+
+/// The replacement of the digest of an application's secret, which can be weak. In a file, it is
+/// another digest for each application, so that the file remains valid.
+fn redact_digest(index: usize, with: &str) -> String {
+    if with == REDACTED { format!("{:064x}", index + 1) } else { with.to_owned() }
 }
 
 /// Replaces user name and password in the URL of a mail server; `None` for an invalid URL.
@@ -226,6 +264,19 @@ fn redact_parameter(parameter: &str, with: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webhook_url_is_shown_without_its_path() {
+        for (url, with, shown) in [
+            ("https://siem.example:8443/a/marker", REDACTED, "https://siem.example:8443/redacted"),
+            ("https://siem.example/marker", SET, "https://siem.example/(set)"),
+            ("https://siem.example/", SET, "https://siem.example/"),
+            ("https://siem.example", SET, "https://siem.example"),
+        ] {
+            assert_eq!(redact_webhook_url(url, with).as_deref(), Some(shown), "{url}");
+        }
+        assert!(redact_webhook_url("marker", SET).is_none());
+    }
 
     #[test]
     fn a_database_url_is_shown_without_its_secrets() {

@@ -12,6 +12,7 @@ use super::{
     problem::{Problem, Problems},
     reader::Reader,
     sections::{OperationsSettings, Settings},
+    source_file::SettingsFile,
 };
 
 impl Settings {
@@ -49,8 +50,9 @@ pub(crate) fn effective_settings() -> Result<String, Problems> {
 /// All problems.
 pub(crate) fn settings_with_origin() -> Result<Vec<EffectiveSetting>, Problems> {
     let Sources { file, variables } = Sources::of_process()?;
-    let origins = Origins::read(file.as_deref(), &variables);
-    let (_, reader) = read(file.as_deref(), variables)?;
+    let file = file.as_deref().map(SettingsFile::read).transpose()?;
+    let origins = Origins::read(file.as_ref(), &variables);
+    let (_, reader) = read_sources(file.as_ref(), variables)?;
     Ok(effective::list(&reader, &origins))
 }
 
@@ -76,8 +78,16 @@ pub(super) fn read(
     file: Option<&Path>,
     variables: HashMap<String, String>,
 ) -> Result<(Settings, Reader), Problems> {
+    let file = file.map(SettingsFile::read).transpose()?;
+    read_sources(file.as_ref(), variables)
+}
+
+fn read_sources(
+    file: Option<&SettingsFile>,
+    variables: HashMap<String, String>,
+) -> Result<(Settings, Reader), Problems> {
     let misspelled: Vec<_> = variables.keys().filter(|name| is_misspelled(name)).cloned().collect();
-    let mut reader = Reader::open(file, variables)?;
+    let mut reader = Reader::merge(file, variables)?;
     for name in misspelled {
         reader.problem(&name, "unknown setting; use the form KEEPER__SECTION__NAME");
     }
@@ -113,17 +123,18 @@ impl Sources {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let file = variables.get(FILE_VARIABLE).map(PathBuf::from);
+        let file = variables.get(FILE_VARIABLE).filter(|file| !file.is_empty());
+        let file = file.map(PathBuf::from);
         Ok(Self { file, variables })
     }
 }
 
-/// The variable that names the file of the settings.
+/// The variable that names the file of the settings. As with every variable, empty means unset.
 const FILE_VARIABLE: &str = "KEEPER_CONFIG";
 
 /// The file of the settings of this process, which need not exist.
 pub(crate) fn settings_file() -> Option<PathBuf> {
-    env::var_os(FILE_VARIABLE).map(PathBuf::from)
+    env::var_os(FILE_VARIABLE).filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
 /// True for a misspelled setting that would be ignored, such as `KEEPER_HTTP__LISTEN`. Other

@@ -105,11 +105,15 @@ fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {
     let setting = "http.trusted_proxies";
     let mut networks = Vec::new();
     for word in reader.words(setting) {
-        let address = || word.parse::<IpAddr>().map(IpNet::from);
-        match word.parse().or_else(|_| address()) {
-            Ok(network) => networks.push(network),
-            Err(_) => reader.problem(setting, NETWORKS),
+        match parse_network(&word) {
+            Some(network) => networks.push(network),
+            None => reader.problem(setting, NETWORKS),
         }
     }
     networks
+}
+
+/// Parses a network, or an address as the network of this address alone.
+pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }

@@ -15,6 +15,7 @@ mod effective;
 mod environment;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
+mod hashing;
 mod http;
 mod issuers;
 mod log;
@@ -28,9 +29,11 @@ mod reader;
 mod reloaded;
 mod reloading;
 mod sections;
+mod source_file;
 mod telemetry;
 mod tls;
 mod validation;
+mod value_types;
 mod verification;
 
 pub(crate) use self::{
@@ -44,6 +47,8 @@ pub(crate) use self::{
         effective_settings, operations_settings, program_folders, runtime_folder, settings_file,
         settings_with_origin,
     },
+    hashing::is_strong_hash,
+    http::parse_network,
     issuers::{IssuerSettings, KeySource},
     log::{LogFormat, LogSettings},
     mail::{MailSettings, SmtpSource},
@@ -53,7 +58,6 @@ pub(crate) use self::{
     sections::{DatabaseSettings, OperationsSettings, PolicyProfile, ShutdownSettings},
     telemetry::TelemetrySettings,
     tls::TlsSettings,
-    validation::is_strong_hash,
     verification::VerificationSettings,
 };
 pub use self::{
@@ -68,7 +72,11 @@ mod mail_tests;
 #[cfg(test)]
 mod migration_tests;
 #[cfg(test)]
+mod number_tests;
+#[cfg(test)]
 mod reloading_tests;
+#[cfg(test)]
+mod secret_file_tests;
 #[cfg(test)]
 mod telemetry_tests;
 #[cfg(test)]

@@ -3,13 +3,12 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::{self, Display},
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use toml::de::{DeTable, DeValue};
 
-use crate::domain::encoding;
+use super::source_file::SettingsFile;
 
 /// Where the value of a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +61,15 @@ pub(super) struct Origins {
 
 impl Origins {
     /// Looks at the sources.
-    pub(super) fn read(file: Option<&Path>, variables: &HashMap<String, String>) -> Self {
-        let bytes = file.and_then(|file| fs::read(file).ok()).unwrap_or_default();
-        let text = encoding::text(&bytes).unwrap_or_default();
+    pub(super) fn read(file: Option<&SettingsFile>, variables: &HashMap<String, String>) -> Self {
         // An empty variable counts as unset.
         let set = variables.iter().filter(|(_, value)| !value.is_empty());
         let by_setting = set.filter_map(|(name, _)| Some((setting(name)?, name.clone())));
-        Self { file: file.map(Path::to_owned), lines: lines(text), variables: by_setting.collect() }
+        Self {
+            file: file.map(|file| file.path.clone()),
+            lines: file.map(|file| lines(&file.text)).unwrap_or_default(),
+            variables: by_setting.collect(),
+        }
     }
 
     /// The origin of the value of a setting.

@@ -10,7 +10,11 @@ use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKin
 use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::problem::{Problem, Problems};
+use super::{
+    problem::{Problem, Problems},
+    source_file::SettingsFile,
+    value_types::required_type,
+};
 
 /// The file with the defaults and the documentation of the settings.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -54,6 +58,15 @@ impl Reader {
         file: Option<&Path>,
         variables: HashMap<String, String>,
     ) -> Result<Self, Problems> {
+        let file = file.map(SettingsFile::read).transpose()?;
+        Self::merge(file.as_ref(), variables)
+    }
+
+    /// Merges the defaults, a file that was read, and the variables, in this order.
+    pub(super) fn merge(
+        file: Option<&SettingsFile>,
+        variables: HashMap<String, String>,
+    ) -> Result<Self, Problems> {
         let defaults = || File::from_str(DEFAULTS, FileFormat::Toml);
         let credentials = variables.get(CREDENTIALS).map(PathBuf::from);
         // The prefix excludes the variables of other programs. An empty variable counts as unset.
@@ -64,11 +77,11 @@ impl Reader {
             .source(Some(variables.into_iter().collect()));
         let mut builder = Config::builder().add_source(defaults());
         if let Some(file) = file {
-            builder = builder.add_source(File::from(file).format(FileFormat::Toml).required(true));
+            builder = builder.add_source(File::from_str(&file.text, FileFormat::Toml));
         }
-        let unreadable = |error: ConfigError| Problems(vec![unreadable_source(file, &error)]);
-        let settings = builder.add_source(environment).build().map_err(unreadable)?;
-        let defaults = Config::builder().add_source(defaults()).build().map_err(unreadable)?;
+        let invalid = |error: ConfigError| Problems(vec![invalid_source(file, &error)]);
+        let settings = builder.add_source(environment).build().map_err(invalid)?;
+        let defaults = Config::builder().add_source(defaults()).build().map_err(invalid)?;
         Ok(Self {
             settings,
             defaults,
@@ -84,13 +97,16 @@ impl Reader {
     /// The value of a setting that has a default.
     pub(super) fn get<T: DeserializeOwned + Default>(&mut self, setting: &str) -> T {
         self.known.insert(setting.to_owned());
-        match self.settings.get(setting) {
-            Ok(value) => value,
-            Err(error) => {
-                self.problem(setting, describe(&error));
-                self.defaults.get(setting).unwrap_or_default()
-            }
-        }
+        let converted = self.merged(setting).zip(self.default(setting));
+        let required = converted.and_then(|(value, default)| required_type(value, default));
+        let value: Result<T, String> = match required {
+            Some(required) => Err(format!("must be {required}")),
+            None => self.settings.get(setting).map_err(|error| describe(&error)),
+        };
+        value.unwrap_or_else(|reason| {
+            self.problem(setting, reason);
+            self.defaults.get(setting).unwrap_or_default()
+        })
     }
 
     /// The value of an optional setting.
@@ -248,20 +264,24 @@ fn describe(error: &ConfigError) -> String {
     }
     match error.to_string() {
         message if message.starts_with("missing field") => message,
+        message if message.starts_with("a switch must be") => message,
         message if message.starts_with("unknown field") => "has an unknown member".to_owned(),
         _ => "invalid value".to_owned(),
     }
 }
 
-/// Describes an unreadable file. A syntax error has its position only, because the message of the
-/// parser would reveal the line.
-fn unreadable_source(file: Option<&Path>, error: &ConfigError) -> Problem {
-    let setting = file.map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
-    let mut reason = "cannot read the file; check that it exists and its permissions".to_owned();
+/// Describes a file with a syntax error by its position only, because the message of the parser would
+/// reveal the line.
+fn invalid_source(file: Option<&SettingsFile>, error: &ConfigError) -> Problem {
+    let setting =
+        file.map_or_else(|| "settings".to_owned(), |file| file.path.display().to_string());
+    let mut reason = "invalid TOML".to_owned();
     if let ConfigError::FileParse { cause, .. } = error {
         let text = cause.to_string();
         let position = text.lines().next().filter(|line| line.starts_with("TOML parse error at"));
-        position.unwrap_or("invalid TOML").clone_into(&mut reason);
+        if let Some(position) = position {
+            position.clone_into(&mut reason);
+        }
     }
     Problem::new(setting, reason)
 }

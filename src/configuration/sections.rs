@@ -10,6 +10,7 @@ use super::{
     credential_types::TypeSettings,
     directory::DirectorySettings,
     distribution::DistributionSetting,
+    hashing::HashingSettings,
     http::{ADDRESS, HttpSettings},
     issuers::IssuerSettings,
     log::LogSettings,
@@ -73,7 +74,7 @@ pub(crate) struct ApplicationSettings {
     pub(crate) name: String,
     /// SHA-256 of the application's secret, in hexadecimal digits.
     pub(crate) token_sha256: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::value_types::deserialize_switch")]
     pub(crate) trusted: bool,
 }
 
@@ -159,20 +160,6 @@ pub(crate) enum PolicyProfile {
     None,
     /// NIST SP 800-63B-4.
     Nist,
-}
-
-/// Section `hashing`.
-#[derive(Debug, Clone)]
-pub(crate) struct HashingSettings {
-    pub(crate) memory_kib: u32,
-    pub(crate) iterations: u32,
-    pub(crate) parallelism: u32,
-    pub(crate) maximum_memory_kib: u32,
-    pub(crate) threads: usize,
-    pub(crate) deadline: Duration,
-    /// The maximum number of verified secrets in the cache. Zero: no cache.
-    pub(crate) maximum_verified: usize,
-    pub(crate) verified_lifetime: Duration,
 }
 
 /// Section `tickets`.
@@ -372,19 +359,4 @@ fn take_user_types(reader: &mut Reader, setting: &str) -> Vec<UserType> {
         reader.problem(setting, format!("must be a list of user types: {names}"));
         Vec::new()
     })
-}
-
-impl HashingSettings {
-    fn take(reader: &mut Reader) -> Self {
-        Self {
-            memory_kib: reader.get("hashing.memory_kib"),
-            iterations: reader.get("hashing.iterations"),
-            parallelism: reader.get("hashing.parallelism"),
-            maximum_memory_kib: reader.get("hashing.maximum_memory_kib"),
-            threads: reader.get("hashing.threads"),
-            deadline: reader.seconds("hashing.deadline_seconds"),
-            maximum_verified: reader.get("hashing.maximum_verified"),
-            verified_lifetime: reader.seconds("hashing.verified_lifetime_seconds"),
-        }
-    }
 }

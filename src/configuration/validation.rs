@@ -6,6 +6,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::{
     credential_types::TypeSettings,
+    hashing::is_strong_hash,
     http::PublicUrl,
     issuers::{has_credentials, is_claim_text, issuer_problems},
     problem::Problem,
@@ -23,30 +24,14 @@ use crate::domain::{
     user::UserType,
 };
 
-/// The upper bound of `hashing.maximum_verified`. That many entries take about 100 MB.
-const MAXIMUM_VERIFIED: usize = 1_000_000;
-
-/// The maximum memory that one hash may fill, in KiB over all iterations. This takes about 15
-/// seconds.
-const MAXIMUM_BLOCKS: u64 = 16 * 1024 * 1024;
+/// The bounds of `database.maximum_connections`. The pool reserves memory for each.
+const CONNECTIONS: RangeInclusive<u32> = 1..=10_000;
 
 /// The sizes of `import.maximum_upload_bytes`. The file is in memory.
 const UPLOAD_BYTES: RangeInclusive<u32> = 64 * 1024..=256 * 1024 * 1024;
 
 /// The longest role name that PostgreSQL does not truncate, in bytes.
 const LONGEST_ROLE: usize = 63;
-
-/// The equivalent argon2id parameters of OWASP's Password Storage Cheat Sheet, as (KiB,
-/// iterations).
-const OWASP_PARAMETERS: [(u32, u32); 5] =
-    [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
-
-/// True if an argon2id hash meets at least one of OWASP's equivalents.
-pub(crate) fn is_strong_hash(cost: HashParameters) -> bool {
-    OWASP_PARAMETERS.into_iter().any(|(memory_kib, iterations)| {
-        cost.memory_kib >= memory_kib && cost.iterations >= iterations
-    })
-}
 
 impl ApplicationSettings {
     /// The digest of the application's secret; `None` if it is invalid.
@@ -88,11 +73,7 @@ impl Settings {
 
     /// The cost of every new hash.
     pub(crate) fn hash_parameters(&self) -> HashParameters {
-        HashParameters {
-            memory_kib: self.hashing.memory_kib,
-            iterations: self.hashing.iterations,
-            parallelism: self.hashing.parallelism,
-        }
+        self.hashing.parameters()
     }
 
     /// Problems that every command rejects.
@@ -103,8 +84,8 @@ impl Settings {
         if !(schemes.basic || schemes.so_ticket || schemes.bearer || schemes.session) {
             reject("authentication", "enable at least one scheme");
         }
-        if self.database.maximum_connections == 0 {
-            reject("database.maximum_connections", "must be at least 1");
+        if !CONNECTIONS.contains(&self.database.maximum_connections) {
+            reject("database.maximum_connections", "must be between 1 and 10000");
         }
         if self.tickets.maximum_per_user == 0 {
             reject("tickets.maximum_per_user", "must be at least 1");
@@ -123,7 +104,7 @@ impl Settings {
         problems.extend(self.directory_problems());
         problems.extend(self.mail_problems());
         problems.extend(self.migration_problem());
-        problems.extend(self.hashing_problems());
+        problems.extend(self.hashing.problems());
         problems.extend(self.network_problems());
         problems.extend(self.type_problems());
         problems
@@ -301,23 +282,6 @@ impl Settings {
     /// page.
     fn accepts_passwords(&self) -> bool {
         self.authentication.session || self.authentication.basic
-    }
-
-    fn hashing_problems(&self) -> Option<Problem> {
-        let HashParameters { memory_kib, iterations, parallelism } = self.hash_parameters();
-        let is_valid = iterations >= 1
-            && (1..=255).contains(&parallelism)
-            && memory_kib >= 8 * parallelism
-            && memory_kib <= 4 * 1024 * 1024
-            && u64::from(memory_kib) * u64::from(iterations) <= MAXIMUM_BLOCKS;
-        if !is_valid {
-            let reason = "argon2id requires iterations from 1, parallelism from 1 to 255, \
-                          memory_kib from 8 * parallelism to 4194304, and memory_kib * iterations \
-                          up to 16777216";
-            return Some(Problem::new("hashing", reason));
-        }
-        (self.hashing.maximum_verified > MAXIMUM_VERIFIED)
-            .then(|| Problem::new("hashing.maximum_verified", "must be at most 1000000"))
     }
 
     fn type_problems(&self) -> Vec<Problem> {

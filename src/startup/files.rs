@@ -27,20 +27,25 @@ use crate::{
 /// The problems of settings and of the files that they name, for an operator who checks them.
 pub(crate) fn problems_of_serving(settings: &Settings) -> Vec<Problem> {
     let mut problems = settings.problems_of_serving();
+    problems.extend(problem_of_log_level(settings));
     problems.extend(problems_of_files(settings));
     problems.extend(unwritable_files(settings));
     problems
 }
 
-/// Problems of files, of the database URL and of the log filter.
+/// The problem of the log filter. It names no file, so reading the settings again does not solve it.
+pub(super) fn problem_of_log_level(settings: &Settings) -> Option<Problem> {
+    let error = log_filter::parse(&settings.log.level).err()?;
+    Some(problem("log.level", error.to_string()))
+}
+
+/// Problems of files and of the database URL. A correction of a file solves them, so a reload repeats
+/// them.
 pub(super) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     let mut problems = problems_of_database(settings);
     let mut reject = |setting: &str, error: &(dyn std::error::Error + 'static)| {
         problems.push(problem(setting, error_chain(error)));
     };
-    if let Err(error) = log_filter::parse(&settings.log.level) {
-        reject("log.level", &error);
-    }
     let types = settings.credential_types();
     if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types, &[])) {
         reject("authentication.issuers", &error);
@@ -154,4 +159,21 @@ fn problem(setting: &str, reason: impl Into<String>) -> Problem {
 fn require_readable(file: &Path) -> Result<(), SecretFileError> {
     let unreadable = |error: io::Error| SecretFileError::Unreadable(file.to_owned(), error);
     File::open(file).map(drop).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn an_invalid_log_level_is_no_problem_of_files() {
+        let variable = ("KEEPER__LOG__LEVEL".to_owned(), "loud".to_owned());
+        let settings = Settings::read(None, HashMap::from([variable])).unwrap();
+        let of_files = problems_of_files(&settings);
+        assert!(of_files.is_empty(), "a reload would repeat it: {of_files:?}");
+        let all = problems_of_serving(&settings);
+        assert!(all.iter().any(|problem| problem.setting == "log.level"), "{all:?}");
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     components::Lasting,
     current_issuers::CurrentIssuers,
     error::StartError,
-    files::problems_of_files,
+    files::{problem_of_log_level, problems_of_files},
     reload::{ReloadError, Reloadable, WatchedFiles},
     request_state::RequestState,
 };
@@ -57,7 +57,8 @@ impl SettingsReload {
     /// The problems. Nothing was changed.
     fn reload(&self) -> Result<(), ReloadSettingsError> {
         let new = LoadedSettings::from_environment()?;
-        let problems = new.settings().problems_of_serving();
+        let mut problems = new.settings().problems_of_serving();
+        problems.extend(problem_of_log_level(new.settings()));
         if !problems.is_empty() {
             return Err(Problems(problems).into());
         }

@@ -66,6 +66,7 @@ fn every_setting_is_shown_with_its_origin() {
         ),
         ("hashing.parallelism", "1", "default", "default".to_owned()),
         ("log.level", r#""info""#, "default", "default".to_owned()),
+        ("telemetry.trace_sample_ratio", "1.0", "default", "default".to_owned()),
         (
             "keyring.file",
             &format!("\"{}\"", credential.display()),

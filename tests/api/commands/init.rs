@@ -208,13 +208,26 @@ async fn tls_is_terminated_by_a_proxy_or_with_a_certificate(pool: PgPool) {
     assert_eq!(http["listen"].as_str(), Some("0.0.0.0:8443"));
     assert_eq!(http["allowed_hosts"].as_array().unwrap().len(), 1);
     assert_eq!(http["tls"]["certificate_file"].as_str(), certificate.to_str());
-    fs::remove_dir_all(site.directory()).unwrap();
-    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&pool).await.unwrap();
-    let answers = site.answers("host = \"keeper.example\"\nproxy = \"10.0.0.2\"\nmigrate = true\n");
-    site.run(&["--answers", &answers]).assert_success();
-    let http = &show(&site)["http"];
-    assert_eq!(http["tls_terminated_by_proxy"].as_bool(), Some(true));
-    assert_eq!(http["listen"].as_str(), Some("0.0.0.0:8080"));
+    for (proxies, listen) in [
+        (&["10.0.0.2"][..], "0.0.0.0:8080"),
+        (&["10.0.0.2", "10.0.0.3"], "0.0.0.0:8080"),
+        (&["::1"], "[::1]:8080"),
+    ] {
+        fs::remove_dir_all(site.directory()).unwrap();
+        let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+        sqlx::raw_sql(empty).execute(&pool).await.unwrap();
+        let answers = site.answers(&format!(
+            "host = \"keeper.example\"\nproxy = \"{}\"\nmigrate = true\n",
+            proxies.join(" ")
+        ));
+        site.run(&["--answers", &answers]).assert_success();
+        let http = &show(&site)["http"];
+        assert_eq!(http["tls_terminated_by_proxy"].as_bool(), Some(true));
+        let trusted = http["trusted_proxies"].as_array().unwrap().iter();
+        let trusted: Vec<_> = trusted.map(|proxy| proxy.as_str().unwrap()).collect();
+        assert_eq!(trusted, proxies);
+        assert_eq!(http["listen"].as_str(), Some(listen));
+    }
 }
 
 #[sqlx::test(migrations = false)]
@@ -228,6 +241,7 @@ async fn wrong_answers_are_refused_before_anything_is_written(pool: PgPool) {
         ("migrate = true\nproxy = \"10.0.0.2\"\n", "--proxy: has no effect with --tls none"),
         ("migrate = true\ntls = \"proxy\"\ntls_key = \"/k\"\n", "--tls-key: has no effect"),
         ("migrate = true\ntls = \"proxy\"\nproxy = \"x\"\n", "--proxy: must be addresses"),
+        ("migrate = true\ntls = \"proxy\"\nproxy = \" \"\n", "--proxy: must not be empty"),
         ("migrate = true\ntls = \"/no/certificate\"\n", "--tls-key: is required"),
         ("migrate = true\ntls = \"/no/certificate\"\ntls_key = \"/no/key\"\n", "--tls: "),
         ("migrate = true\nlisten = \"x\"\n", "--listen: must be an address"),

@@ -299,6 +299,62 @@ fn shown_settings_are_a_valid_file_without_secrets() {
     assert_eq!(show(&[&unset[..], &[("KEEPER_CONFIG", &file)]].concat()), shown);
 }
 
+#[test]
+fn digests_of_application_secrets_are_not_shown() {
+    let installation = Installation::new();
+    let digests = ["c1".repeat(32), "d2".repeat(32)];
+    let text = format!(
+        "[[installation.applications]]\nname = 'one'\ntoken_sha256 = '{}'\ntrusted = true\n\
+         [[installation.applications]]\nname = 'two'\ntoken_sha256 = '{}'\n",
+        digests[0], digests[1]
+    );
+    let file = installation.file("settings.toml", &text, 0o400);
+    let other = installation.file("other.toml", &text.replace("d2", "e3"), 0o400);
+    for arguments in [
+        &["config", "check", "--show"][..],
+        &["config", "show"],
+        &["config", "show", "--format", "toml"],
+        &["config", "show", "--json"],
+        &["config", "diff", &other],
+    ] {
+        let shown = installation.run(arguments, &[("KEEPER_CONFIG", &file)]).stdout;
+        assert!(shown.contains("installation"), "{arguments:?}: {shown}");
+        let is_shown = digests.iter().any(|digest| shown.contains(digest));
+        assert!(!is_shown && !shown.contains(&"e3".repeat(32)), "{arguments:?}: {shown}");
+    }
+    // The file remains valid: each application has another digest.
+    let show = ["config", "check", "--show"];
+    let shown = installation.run(&show, &[("KEEPER_CONFIG", &file)]).assert_success();
+    let parsed: toml::Table = shown.parse().unwrap();
+    let applications = parsed["installation"]["applications"].as_array().unwrap();
+    assert_eq!(applications[0]["trusted"].as_bool(), Some(true), "{shown}");
+    assert_eq!(applications[1]["name"].as_str(), Some("two"), "{shown}");
+    let file = installation.file("shown.toml", &shown, 0o400);
+    let again = installation.run(&show, &[("KEEPER_CONFIG", &file)]).assert_success();
+    assert_eq!(again, shown);
+}
+
+#[test]
+fn an_empty_name_of_the_settings_file_counts_as_unset() {
+    let installation = Installation::new();
+    let checked = installation.run(&["config", "check"], &[("KEEPER_CONFIG", "")]);
+    assert_eq!(checked.assert_success(), "the settings are valid");
+}
+
+#[test]
+fn settings_that_would_end_every_process_are_refused_by_name() {
+    let installation = Installation::new();
+    for (variable, value, setting) in [
+        ("KEEPER__HASHING__MAXIMUM_MEMORY_KIB", "1073741824", "hashing.maximum_memory_kib"),
+        ("KEEPER__HASHING__THREADS", "100000", "hashing.threads"),
+        ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "4294967295", "database.maximum_connections"),
+    ] {
+        assert_eq!(installation.problems(&[(variable, value)]), [setting]);
+        let finished = installation.run(&["user", "list"], &[(variable, value)]);
+        finished.assert_error(&format!("{setting}: must be "));
+    }
+}
+
 /// Settings with a secret in each possible place.
 const SECRETS: [(&str, &str); 13] = [
     ("DATABASE__URL", "postgres://u:marker@127.0.0.1:1/d"),
