@@ -1,7 +1,8 @@
 //! The last alarms, errors and warnings of this process, for the support of the service.
 //!
 //! Only the constant parts of an event are kept, and the setting, the code and the error that it
-//! names: no address, no user and no request. The texts of errors contain no values of requests.
+//! names: no address, no user and no request. The texts of errors contain no values of requests,
+//! and no words of other servers, which may quote them.
 
 use std::{
     collections::VecDeque,

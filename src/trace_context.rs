@@ -183,6 +183,8 @@ mod tests {
             &valid.replace("b7ad6b7169203331", &"0".repeat(16)),
             &valid.replace("-01", "-0x"),
             &format!(" {valid}"),
+            // As long as a valid one, with a character across the end of the trace id.
+            &format!("00-a{}", "\u{20ac}".repeat(17)),
         ] {
             assert!(parse(text, None).is_none(), "{text}");
         }

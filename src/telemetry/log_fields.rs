@@ -183,6 +183,8 @@ pub(crate) const FIELDS: &[LogField] = fields! {
         "Name of the service in the directory.";
     "unusable" => "keeper.directory.unusable": Integer,
         "Number of entries of the directory that were left out.";
+    "rejection" => "keeper.telemetry.rejection": Text,
+        "Why a collector rejected traces or logs, in its words.";
     "attempts" => "keeper.mail.attempts": Integer,
         "Number of attempts to send a mail.";
     "retry_after_seconds" => "keeper.mail.retry_after_seconds": Integer,

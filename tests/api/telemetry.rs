@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -9,13 +10,17 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::support::{
-    Answer, Collector, CollectorFront, CommandOutput, Credentials, FrontReply, Instance, OldSystem,
-    OpenBao, PLAIN, PRINCIPAL, TestApp, TestAuthority, TestIssuer, keeper, old_password, replace,
-    run_with_input, wait_until,
+use crate::{
+    canary::{MARKER, assert_no_secret},
+    support::{
+        Answer, Collector, CollectorFront, CommandOutput, Credentials, FrontReply, Instance,
+        OldSystem, OpenBao, PLAIN, PRINCIPAL, TestApp, TestAuthority, TestIssuer, keeper,
+        old_password, replace, run_with_input, wait_until,
+    },
 };
 
 const URL: &str = "KEEPER__TELEMETRY__OTLP_URL";
+const TIMEOUT: &str = "KEEPER__TELEMETRY__OTLP_TIMEOUT_SECONDS";
 const RATIO: &str = "KEEPER__TELEMETRY__TRACE_SAMPLE_RATIO";
 
 /// The ids of a caller.
@@ -272,6 +277,18 @@ async fn without_a_collector_nothing_is_installed_or_sent(pool: PgPool) {
     instance.stop();
 }
 
+/// The last errors and warnings of an instance.
+async fn recent_errors(instance: &Instance) -> String {
+    let url = format!("{}/errors", instance.operations);
+    instance.client.get(url).send().await.unwrap().text().await.unwrap()
+}
+
+/// A text of a line of the log.
+fn text_of(line: &str, name: &str) -> String {
+    let line: Value = serde_json::from_str(line).unwrap();
+    line[name].as_str().unwrap_or_default().to_owned()
+}
+
 fn dropped(signal: &str, reason: &str) -> String {
     format!("keeper_telemetry_dropped_total{{signal=\"{signal}\",reason=\"{reason}\"}}")
 }
@@ -284,19 +301,28 @@ async fn a_collector_that_is_away_for_a_while_gets_everything_later(pool: PgPool
     let header = traceparent(TRACE, true);
     let begun = Instant::now();
     get(&instance, &app.plain(), &[("traceparent", &header)]).await.assert_status(200);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    // After the first failure.
-    std::thread::sleep(Duration::from_secs(1));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let failure = |signal: &str| format!("cannot export {signal}; trying again");
+    wait_until("exports of both signals have failed", async || {
+        let errors = recent_errors(&instance).await;
+        ["traces", "logs"].iter().all(|signal| errors.contains(&failure(signal)))
+    })
+    .await;
     collector.restart();
     let received = collector.wait_for(&["authenticate", "Body: Str(answered)"]);
     assert_eq!(named(&spans(&received), "authenticate").trace, TRACE);
     let log = instance.stop();
     for signal in ["traces", "logs"] {
-        let failures = log.matches(&format!("cannot export {signal}; trying again")).count();
-        assert_eq!(failures, 1, "{log}");
+        // The collector refuses connections, and may answer late while it starts.
+        let lines = log.lines().filter(|line| line.contains(&failure(signal)));
+        let mut errors: Vec<_> = lines.map(|line| text_of(line, "error.message")).collect();
+        let (count, first) = (errors.len(), errors.first().cloned().unwrap_or_default());
+        assert!(first.contains("cannot be reached: "), "{log}");
+        errors.sort();
+        errors.dedup();
+        assert_eq!(errors.len(), count, "an error is repeated: {log}");
         assert!(log.contains(&format!("the collector takes {signal} again")), "{log}");
     }
-    assert!(log.contains("cannot be reached: "), "{log}");
 }
 
 #[sqlx::test]
@@ -304,7 +330,8 @@ async fn a_collector_that_never_answers_delays_no_request(pool: PgPool) {
     let front = CollectorFront::start(None, FrontReply::Nothing);
     let app = TestApp::spawn(pool).await;
     let level = ("KEEPER__LOG__LEVEL", "trace,sqlx=trace,actix_http=trace");
-    let instance = Instance::start(&app, &[(URL, &front.url()), level]);
+    // Much longer than a request takes on a busy machine.
+    let instance = Instance::start(&app, &[(URL, &front.url()), (TIMEOUT, "60"), level]);
     let user = app.plain();
     let full = dropped("logs", "queue_full");
     let mut slowest = Duration::ZERO;
@@ -317,11 +344,12 @@ async fn a_collector_that_never_answers_delays_no_request(pool: PgPool) {
         }
     }
     assert!(instance.metric(&full).await > Some(100.0));
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
     wait_until("the collector is asked", async || !front.heads().is_empty()).await;
     let begun = Instant::now();
     instance.stop();
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    // Five seconds are for the collector.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[sqlx::test]
@@ -343,7 +371,7 @@ async fn what_a_collector_refuses_is_counted_and_later_batches_are_sent(pool: Pg
 
 #[sqlx::test]
 async fn what_a_collector_rejects_of_a_batch_is_counted_and_logged(pool: PgPool) {
-    let front = CollectorFront::start(None, FrontReply::Reject);
+    let front = CollectorFront::start(None, FrontReply::Reject("too many"));
     let app = TestApp::spawn(pool).await;
     let instance = Instance::start(&app, &[(URL, &front.url())]);
     get(&instance, &app.plain(), &[]).await.assert_status(200);
@@ -355,7 +383,7 @@ async fn what_a_collector_rejects_of_a_batch_is_counted_and_logged(pool: PgPool)
 
 #[sqlx::test]
 async fn what_a_collector_rejects_is_logged_once_a_minute_whatever_it_says(pool: PgPool) {
-    let front = CollectorFront::start(None, FrontReply::Reject);
+    let front = CollectorFront::start(None, FrontReply::Reject("too many"));
     let app = TestApp::spawn(pool).await;
     let instance = Instance::start(&app, &[(URL, &front.url())]);
     let batches = || front.heads().iter().filter(|head| head.starts_with("POST /v1/logs ")).count();
@@ -369,6 +397,34 @@ async fn what_a_collector_rejects_is_logged_once_a_minute_whatever_it_says(pool:
         let line = format!("the collector rejected a part of the {signal}");
         assert_eq!(log.matches(&line).count(), 1, "{log}");
     }
+}
+
+/// A collector may quote the values that it rejects.
+#[sqlx::test]
+async fn the_words_of_a_collector_are_in_the_log_only(pool: PgPool) {
+    let front = CollectorFront::start(None, FrontReply::Reject(MARKER));
+    let app = TestApp::spawn(pool).await;
+    let url = front.url();
+    let instance = Instance::start(&app, &[(URL, &url)]);
+    get(&instance, &app.plain(), &[]).await.assert_status(200);
+    let errors = async || recent_errors(&instance).await;
+    let message = "the collector rejected a part of the logs";
+    wait_until("the rejection is kept", async || errors().await.contains(message)).await;
+    assert_no_secret("/errors", errors().await.as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle.tar.gz");
+    let operations = instance.operations.strip_prefix("http://").unwrap();
+    let variables = [(URL, url.as_str()), ("KEEPER__OPERATIONS__LISTEN", operations)];
+    run(&app, &["doctor", "--bundle", bundle.to_str().unwrap()], &variables);
+    let unpacked = Command::new("tar").arg("-xzOf").arg(&bundle).output().unwrap();
+    let text = String::from_utf8(unpacked.stdout).unwrap();
+    assert!(text.contains(message), "{text}");
+    assert_no_secret("the bundle", text.as_bytes());
+    let log = instance.stop();
+    let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let line = lines.find(|line| line["message"] == message).unwrap();
+    assert!(line["keeper.telemetry.rejection"].as_str().unwrap().starts_with(MARKER), "{line}");
+    assert!(line["error.message"].is_null(), "{line}");
 }
 
 #[sqlx::test]
@@ -452,6 +508,27 @@ async fn a_collector_is_verified_and_gets_the_headers_of_the_file(pool: PgPool) 
     get(&instance, &app.plain(), &[]).await.assert_status(200);
     let log = instance.stop();
     assert!(log.contains("cannot export logs"), "{log}");
+}
+
+#[sqlx::test]
+async fn a_renewed_authority_of_the_collector_is_used_without_a_restart(pool: PgPool) {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.crt");
+    let [former, renewed] = [TestAuthority::new(), TestAuthority::new()];
+    replace(&ca, &former.certificate(), 0o444);
+    let collector = Collector::start();
+    let reply = FrontReply::Forward(collector.url());
+    let front = CollectorFront::start(Some(&former.issue(&["localhost"])), reply);
+    let app = TestApp::spawn(pool).await;
+    let (url, file) = (front.url(), ca.to_str().unwrap());
+    let variables = [(URL, url.as_str()), ("KEEPER__TELEMETRY__OTLP_CA_FILE", file)];
+    let instance = Instance::start(&app, &variables);
+    collector.wait_for(&["Body: Str(started)"]);
+    replace(&ca, &renewed.certificate(), 0o444);
+    front.set_certificate(&renewed.issue(&["localhost"]));
+    get(&instance, &app.plain(), &[]).await.assert_status(200);
+    collector.wait_for(&["Body: Str(answered)", "authenticate"]);
+    instance.stop();
 }
 
 #[sqlx::test]

@@ -125,6 +125,9 @@ fn register_alarms(registry: &mut Registry) {
     registry.register_with_unit("last_alarm_timestamp", help, Unit::Seconds, last_at);
     let help = "Lines of the log that could not be written";
     registry.register("log_lines_lost", help, ConstCounter::new(LOST_LINES.count()));
+    let help = "Time of the last line of the log that could not be written; 0 without one";
+    let last_at = ConstGauge::new(LOST_LINES.last_at());
+    registry.register_with_unit("last_lost_log_line_timestamp", help, Unit::Seconds, last_at);
     let failures = Family::<ReasonLabels, Counter>::default();
     let last_failures = Family::<ReasonLabels, Gauge>::default();
     for reason in UnsealFailure::ALL {

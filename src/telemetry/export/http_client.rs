@@ -6,7 +6,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,6 +21,8 @@ use reqwest::{
 };
 use url::Url;
 
+use crate::security::trusting_client::TrustingClient;
+
 /// The longest answer that is read, in bytes. Real answers are far smaller.
 const MAXIMUM_LENGTH: usize = 64 * 1024;
 
@@ -29,6 +31,9 @@ const MAXIMUM_REASON: usize = 200;
 
 /// Returns the further headers of a request, or why there are none. The text has no value.
 pub(crate) type HeaderSource = Box<dyn Fn() -> Result<HeaderMap, String> + Send + Sync>;
+
+/// The HTTP client of all paths of a collector. It follows the changes of `telemetry.otlp_ca_file`.
+pub(super) type SharedClient = Arc<TrustingClient<Client, CollectorError>>;
 
 /// Why a collector took nothing.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +81,7 @@ impl CollectorError {
 pub(super) struct Rejected {
     /// The number of spans or log records.
     pub(super) number: usize,
-    /// Why, as the collector says.
+    /// Why, as the collector says. It can quote values of the rejected items.
     pub(super) reason: String,
 }
 
@@ -94,7 +99,7 @@ impl Rejected {
 
 /// A client for one path of the collector. It uses no proxy and follows no redirects.
 pub(super) struct CollectorClient {
-    client: Client,
+    client: SharedClient,
     url: Url,
     headers: HeaderSource,
     /// Why the last request failed: the exporter only returns a text.
@@ -105,7 +110,7 @@ pub(super) struct CollectorClient {
 
 impl CollectorClient {
     /// A client for a URL.
-    pub(super) fn new(client: Client, url: Url, headers: HeaderSource) -> Self {
+    pub(super) fn new(client: SharedClient, url: Url, headers: HeaderSource) -> Self {
         Self { client, url, headers, failure: Mutex::default(), rejected: Mutex::default() }
     }
 
@@ -127,9 +132,11 @@ impl CollectorClient {
 
     /// Sends a body in the format of OTLP.
     async fn send(&self, content_type: HeaderMap, body: Bytes) -> Result<Bytes, CollectorError> {
+        // Both read a file. The thread of the exporter has no other work.
         let headers = (self.headers)().map_err(CollectorError::Headers)?;
+        let client = self.client.read()?;
         // The exporter adds headers from environment variables; only its type of content counts.
-        let request = self.client.post(self.url.clone()).headers(headers).headers(content_type);
+        let request = client.post(self.url.clone()).headers(headers).headers(content_type);
         let failed = |error| self.unanswered(error);
         let mut response = request.body(body).send().await.map_err(failed)?;
         let status = response.status();
@@ -194,10 +201,10 @@ impl HttpClient for CollectorClient {
 /// An HTTP client that uses no proxy and follows no redirects.
 ///
 /// # Errors
-/// When TLS is not available.
+/// When TLS is not available, or the file with the certificates is unusable.
 pub(super) fn http_client(
     url: &Url,
-    certificates: Vec<Certificate>,
+    ca_file: Option<&Path>,
     timeout: Duration,
 ) -> Result<Client, CollectorError> {
     let mut builder = Client::builder()
@@ -207,8 +214,8 @@ pub(super) fn http_client(
         // Send telemetry only to the configured URL, not to a redirect target or a proxy.
         .redirect(Policy::none())
         .no_proxy();
-    if !certificates.is_empty() {
-        builder = builder.tls_certs_only(certificates);
+    if let Some(file) = ca_file {
+        builder = builder.tls_certs_only(certificates(file)?);
     }
     builder.build().map_err(CollectorError::Tls)
 }

@@ -8,7 +8,7 @@ mod log_sink;
 mod queue;
 mod worker;
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{path::PathBuf, sync::mpsc, thread, time::Duration};
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::{Resource, logs::SdkLogRecord, trace::SpanData};
@@ -30,9 +30,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct ExportOptions {
     /// The base URL of the collector, below which `v1/traces` and `v1/logs` are.
     pub(crate) url: Url,
-    /// The certificates of the authorities that may have issued that of the collector; empty for
-    /// those of the operating system.
-    pub(crate) certificates: Vec<reqwest::Certificate>,
+    /// The file with the certificates of the authorities that may have issued that of the collector;
+    /// `None` for those of the operating system.
+    pub(crate) ca_file: Option<PathBuf>,
     /// Further headers of each request.
     pub(crate) headers: HeaderSource,
     pub(crate) timeout: Duration,
@@ -62,7 +62,7 @@ impl Export {
     /// Starts the thread. Connects when there is something to send.
     ///
     /// # Errors
-    /// When TLS is not available, or the system starts no thread.
+    /// When TLS is not available, a file is unusable, or the system starts no thread.
     pub(super) fn start(options: ExportOptions) -> Result<(Self, Queues), CollectorError> {
         let (spans, of_spans) = queue::bounded(Signal::Traces);
         let (logs, of_logs) = queue::bounded(Signal::Logs);

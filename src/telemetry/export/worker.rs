@@ -1,6 +1,7 @@
 //! The thread that exports.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,6 +27,7 @@ use super::{
 };
 use crate::{
     export_metrics::{DropReason, Signal},
+    security::trusting_client::TrustingClient,
     telemetry::error_chain::error_chain,
 };
 
@@ -52,10 +54,13 @@ pub(super) struct Exporters {
 /// Builds the exporters. Connects to nothing.
 ///
 /// # Errors
-/// When TLS is not available.
+/// When TLS is not available, or the file with the certificates is unusable.
 pub(super) fn exporters(options: ExportOptions) -> Result<Exporters, CollectorError> {
-    let ExportOptions { url, certificates, headers, timeout, .. } = options;
-    let client = http_client(&url, certificates, timeout)?;
+    let ExportOptions { url, ca_file, headers, timeout, .. } = options;
+    let of_client = url.clone();
+    let build = move |ca_file: Option<&Path>| http_client(&of_client, ca_file, timeout);
+    let client = Arc::new(TrustingClient::new("telemetry.otlp_ca_file", ca_file, build));
+    drop(client.read()?);
     let headers = Arc::new(headers);
     let of_path = |path: &str| {
         let mut url = url.clone();
@@ -63,7 +68,7 @@ pub(super) fn exporters(options: ExportOptions) -> Result<Exporters, CollectorEr
         url.set_path(&format!("{base}/{path}"));
         let headers = Arc::clone(&headers);
         let headers = Box::new(move || headers());
-        Arc::new(CollectorClient::new(client.clone(), url, headers))
+        Arc::new(CollectorClient::new(Arc::clone(&client), url, headers))
     };
     let (spans, logs) = (of_path("v1/traces"), of_path("v1/logs"));
     let mut of_spans = OtlpSpans::builder()
@@ -204,7 +209,9 @@ impl Progress {
         self.signal.count_dropped(DropReason::Refused, number);
         let reported = self.rejection_reported;
         if reported.is_none_or(|reported| reported.elapsed() >= REJECTION_INTERVAL) {
-            tracing::warn!(error = reason, "the collector rejected a part of the {signal}");
+            // Not as `error`, which `GET /errors` keeps: collectors often quote values of a record.
+            let rejection = reason;
+            tracing::warn!(rejection, "the collector rejected a part of the {signal}");
             self.rejection_reported = Some(Instant::now());
         }
     }

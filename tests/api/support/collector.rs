@@ -11,7 +11,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio_rustls::rustls::{ServerConnection, StreamOwned};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{TestCertificate, free_port, old_system::server_config, wait_until_listening};
 
@@ -109,8 +109,9 @@ pub(crate) enum FrontReply {
     Forward(String),
     /// Answers with this status line.
     Status(&'static str),
-    /// Takes a batch, except for five items, as it says in the answer. Each answer has another reason.
-    Reject,
+    /// Takes a batch, except for five items, as it says in the answer. The reason of each answer
+    /// begins with this text, and has another number.
+    Reject(&'static str),
     /// Sends nothing for a minute.
     Nothing,
 }
@@ -119,6 +120,7 @@ pub(crate) enum FrontReply {
 pub(crate) struct CollectorFront {
     address: SocketAddr,
     has_tls: bool,
+    tls: Arc<Mutex<Option<Arc<ServerConfig>>>>,
     reply: Arc<Mutex<FrontReply>>,
     heads: Arc<Mutex<Vec<String>>>,
 }
@@ -127,10 +129,11 @@ impl CollectorFront {
     /// Starts a front, with TLS and a certificate for `localhost` if there is one.
     pub(crate) fn start(certificate: Option<&TestCertificate>, reply: FrontReply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let tls = certificate.map(server_config);
+        let tls = Arc::new(Mutex::new(certificate.map(server_config)));
         let front = Self {
             address: listener.local_addr().unwrap(),
-            has_tls: tls.is_some(),
+            has_tls: certificate.is_some(),
+            tls: Arc::clone(&tls),
             reply: Arc::new(Mutex::new(reply)),
             heads: Arc::default(),
         };
@@ -138,7 +141,8 @@ impl CollectorFront {
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let mut connection = connection.unwrap();
-                let (tls, reply, heads) = (tls.clone(), Arc::clone(&reply), Arc::clone(&heads));
+                let tls = tls.lock().unwrap().clone();
+                let (reply, heads) = (Arc::clone(&reply), Arc::clone(&heads));
                 // Errors are ignored: the client may have closed.
                 std::thread::spawn(move || match tls {
                     None => serve(&mut connection, &reply, &heads),
@@ -159,6 +163,11 @@ impl CollectorFront {
     pub(crate) fn url(&self) -> String {
         let scheme = if self.has_tls { "https" } else { "http" };
         format!("{scheme}://localhost:{}", self.address.port())
+    }
+
+    /// Changes the certificate.
+    pub(crate) fn set_certificate(&self, certificate: &TestCertificate) {
+        *self.tls.lock().unwrap() = Some(server_config(certificate));
     }
 
     /// Changes what the front does with later requests.
@@ -190,8 +199,8 @@ fn serve(
             let rest = "Connection: close\r\nContent-Length: 0\r\n\r\n";
             format!("HTTP/1.1 {status}\r\n{rest}").into_bytes()
         }
-        FrontReply::Reject => {
-            let reason = field(2, format!("too many: {number}").as_bytes());
+        FrontReply::Reject(reason) => {
+            let reason = field(2, format!("{reason}: {number}").as_bytes());
             let body = field(1, &[&b"\x08\x05"[..], reason.as_slice()].concat());
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n\
