@@ -127,9 +127,10 @@ pub(crate) struct CredentialSummary {
     /// The sequence of the audit event that wrote it.
     pub(crate) version: i64,
     pub(crate) registered_at: OffsetDateTime,
-    /// `None`: an operator's command.
+    /// `None`: an operator's command, or the old system that the user moved from.
     pub(crate) registered_by: Option<UserId>,
     pub(crate) updated_at: OffsetDateTime,
+    /// `None`: as for `registered_by`.
     pub(crate) updated_by: Option<UserId>,
     pub(crate) validity: Validity,
     /// Why its owner must change it; `None`: they need not.

@@ -6,10 +6,9 @@
 
 use actix_cors::CorsError;
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{StatusCode, header::WWW_AUTHENTICATE},
     middleware::Next,
     web::Data,
 };
@@ -17,7 +16,7 @@ use actix_web::{
 use super::{
     error::{
         ApiError, BodyFault, ErrorKind, MissingRight,
-        response::{self, ErrorResponse},
+        response::{ErrorResponse, head_of_page, head_with_challenges},
     },
     localization::Language,
     negotiation,
@@ -66,39 +65,22 @@ fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
 fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
     let state = request.app_data::<Data<HttpState>>();
     if let Some(page) = state.and_then(|state| {
-        // Basic is not offered, because the browser would open a prompt over the page.
-        let offered = state.challenges.iter().filter(|text| !text.starts_with("Basic"));
-        let offered = || head(kind, offered.clone());
-        required_change::page_of(kind, offered(), request, state)
-            .or_else(|| login::page_of(kind, offered(), request, state))
-            .or_else(|| new_password::page_of(kind, offered(), request, state))
-            .or_else(|| error_page::page_of(kind, offered(), request, state))
+        let head = || head_of_page(kind, &state.challenges);
+        required_change::page_of(kind, head(), request, state)
+            .or_else(|| login::page_of(kind, head(), request, state))
+            .or_else(|| new_password::page_of(kind, head(), request, state))
+            .or_else(|| error_page::page_of(kind, head(), request, state))
     }) {
         return page;
     }
     let challenges = state.map(|state| state.challenges.as_slice()).unwrap_or_default();
-    let fault = state
-        .and_then(|state| faults::fault_of(kind, head(kind, challenges.iter()), request, state));
-    if let Some(fault) = fault {
+    let head = || head_with_challenges(kind, challenges);
+    if let Some(fault) = state.and_then(|state| faults::fault_of(kind, head(), request, state)) {
         return fault;
     }
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
     let message = Language::of(request.headers()).error(kind);
     let body = ErrorResponse::new(kind, message, request_id);
-    negotiation::write(head(kind, challenges.iter()), &list::headers_of_error(request), &body)
-}
-
-/// Status and headers of a failed response.
-fn head<'texts>(
-    kind: &ErrorKind,
-    challenges: impl Iterator<Item = &'texts &'static str>,
-) -> HttpResponseBuilder {
-    let mut response = response::head(kind);
-    if kind.row().status == StatusCode::UNAUTHORIZED {
-        for challenge in challenges {
-            response.append_header((WWW_AUTHENTICATE, *challenge));
-        }
-    }
-    response
+    negotiation::write(head(), &list::headers_of_error(request), &body)
 }

@@ -155,6 +155,16 @@ fn issued_tickets(parts: &Parts, settings: &Settings) -> Arc<IssuedTickets> {
     Arc::new(IssuedTickets { keyring, lifetimes: lifetimes(settings), valid_from, statements })
 }
 
+fn tickets(parts: &Parts, settings: &Settings, issued: &Arc<IssuedTickets>) -> Tickets {
+    Tickets {
+        database: parts.database(),
+        logins: parts.database().for_logins(),
+        transactions: parts.transactions(),
+        issued: Arc::clone(issued),
+        maximum_per_user: settings.tickets.maximum_per_user,
+    }
+}
+
 fn services(
     parts: &Parts,
     settings: &Settings,
@@ -175,14 +185,9 @@ fn services(
         writer: saving.credential_writer,
         transactions: parts.transactions(),
         requirements: saving.requirements,
+        throttling: Arc::clone(&parts.adjustable.throttling),
     });
-    let tickets = Arc::new(Tickets {
-        database: parts.database(),
-        logins: parts.database().for_logins(),
-        transactions: parts.transactions(),
-        issued: Arc::clone(&issued),
-        maximum_per_user: settings.tickets.maximum_per_user,
-    });
+    let tickets = Arc::new(tickets(parts, settings, &issued));
     let importers = importers(parts, administration, &credentials);
     let imports = import_jobs(parts, settings, importers, systems);
     let transfers = Transfers { imports, export: Arc::clone(&administration.export) };

@@ -2,7 +2,10 @@
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
-    http::header::{ALLOW, RETRY_AFTER},
+    http::{
+        StatusCode,
+        header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -68,6 +71,30 @@ pub(in crate::http) fn head(kind: &ErrorKind) -> HttpResponseBuilder {
         response.insert_header((RETRY_AFTER, seconds.max(1)));
     }
     response
+}
+
+/// Status and headers of a failed response, with these challenges if it is a 401
+/// (docs/reference/wire-contract.md#d3-challenges).
+pub(in crate::http) fn head_with_challenges<'texts>(
+    kind: &ErrorKind,
+    challenges: impl IntoIterator<Item = &'texts &'static str>,
+) -> HttpResponseBuilder {
+    let mut response = head(kind);
+    if kind.row().status == StatusCode::UNAUTHORIZED {
+        for challenge in challenges {
+            response.append_header((WWW_AUTHENTICATE, *challenge));
+        }
+    }
+    response
+}
+
+/// Status and headers of a failed response that is a page. Basic is not offered, because the browser
+/// would open a prompt over the page.
+pub(in crate::http) fn head_of_page(
+    kind: &ErrorKind,
+    challenges: &[&'static str],
+) -> HttpResponseBuilder {
+    head_with_challenges(kind, challenges.iter().filter(|text| !text.starts_with("Basic")))
 }
 
 #[cfg(test)]

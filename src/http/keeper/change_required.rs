@@ -93,7 +93,7 @@ pub(in crate::http) async fn clear(
     let name = query::optional(&request, TYPE)?;
     let credential_type = find_type(TYPE, name.as_deref(), context.types())?;
     let cleared = context.run(|requirements: Arc<ChangeRequirements>, caller| async move {
-        requirements.clear(caller.change_context(), user_id, &credential_type).await
+        requirements.clear(caller.change_context(), user_id, &credential_type, None).await
     });
     Ok(Negotiated(cleared.await?))
 }

@@ -118,6 +118,51 @@ fn every_language_has_every_text_and_no_other() {
 }
 
 #[test]
+fn texts_name_the_roles_as_the_pages_do() {
+    for (role, english) in [("page-role-auditor", "auditor"), ("page-role-help-desk", "help desk")]
+    {
+        for tag in Language::tags() {
+            let name = known(tag).text(role).to_lowercase();
+            for right in MissingRight::ALL {
+                let names_role = known("en").text(right.key()).contains(english);
+                let text = known(tag).text(right.key()).to_lowercase();
+                assert!(!names_role || text.contains(&name), "{tag}: {name}: {text}");
+            }
+        }
+    }
+}
+
+/// Each of these words is a second name for a thing that the texts of the language already name: the
+/// audit trail, a credential, a login, a mail, an auditor, the service.
+#[test]
+fn a_language_has_one_name_for_one_thing() {
+    for (tag, others) in [
+        ("da", &["revisionsspor", "legitimation", "e-mail"][..]),
+        ("de", &["anmeldeinformation", "im protokoll"]),
+        ("nb", &["revisjonsspor", "pålogging"]),
+        ("nl", &["auditspoor", "inloggegevens", "dienst"]),
+        ("sv", &["revisor", "autentiseringsuppgift", "e-post", "e-brev"]),
+    ] {
+        let path = format!("{}/locales/{tag}/main.ftl", env!("CARGO_MANIFEST_DIR"));
+        let file = std::fs::read_to_string(path).unwrap();
+        for (key, text) in file.lines().filter_map(|line| line.split_once(" = ")) {
+            let text = text.to_lowercase();
+            for other in others {
+                assert!(!text.contains(*other), "{tag}: {key}: {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_text_names_an_age_of_a_proof_that_a_setting_can_make_wrong() {
+    for tag in Language::tags() {
+        let text = known(tag).text("page-own-password-hint");
+        assert!(!text.contains(|letter: char| letter.is_ascii_digit()), "{tag}: {text}");
+    }
+}
+
+#[test]
 fn reasons_have_the_same_text_in_commands_and_in_english() {
     for reason in Reason::ALL.iter().copied() {
         let argument = reason.argument();

@@ -183,6 +183,13 @@ impl PageFrame {
         self.is_read_only
     }
 
+    /// Notes that this request has proven the password of the user: its page does not ask again.
+    pub(in crate::http) fn record_proof(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.is_proof_recent = true;
+        }
+    }
+
     /// The session; `None` for nobody.
     pub(in crate::http) fn session(&self) -> Option<&SignedIn> {
         self.session.as_ref()

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header::HeaderName},
     web::Data,
 };
@@ -31,7 +31,7 @@ use crate::{
     domain::{InvalidField, Reason, credential::CredentialValue},
     http::{
         authentication::client_info,
-        error::{ApiError, ErrorKind, MissingRight},
+        error::{ApiError, ErrorKind, MissingRight, response::head},
         headers,
         negotiation::{self, Body},
         operation::Operation,
@@ -141,7 +141,7 @@ pub(in crate::http) async fn set(
         Ok(()) => Ok(HttpResponse::NoContent().finish()),
         Err(error) if is_form => {
             error.log();
-            let response = HttpResponse::build(error.status_code());
+            let response = head(&error.kind);
             // A link that was used or has expired gets no form.
             let token = token.filter(|_| error.kind != ErrorKind::InvalidLink);
             page(response, &request, &state, token.as_ref(), Some(&error.kind))

@@ -27,7 +27,7 @@ use crate::{
             client_info, not_signed_in,
             session_cookie::{SESSION_COOKIE, single_cookie},
         },
-        error::{ApiError, ErrorKind, MissingRight, response::head},
+        error::{ApiError, ErrorKind, MissingRight, response::head_of_page},
         localization::Language,
         negotiation::Body,
         operation::Operation,
@@ -137,7 +137,8 @@ fn changed_page(
 ) -> Result<HttpResponse, ApiError> {
     error.log();
     let problem = Language::of(request.headers()).page("page-changed-not-signed-in", &[]);
-    login::login_page(head(&error.kind), request, state, return_to, Some(problem))
+    let response = head_of_page(&error.kind, &state.challenges);
+    login::login_page(response, request, state, return_to, Some(problem))
 }
 
 /// Saves the new password, and signs in. Inside: the error of the sign-in.

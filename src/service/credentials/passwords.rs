@@ -5,16 +5,22 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{password_checker::PasswordChecker, saving::Credentials, writer::PasswordProof};
+use super::{
+    password_checker::PasswordChecker,
+    repeated::{SentValue, has_just_saved},
+    saving::Credentials,
+    writer::PasswordProof,
+};
 use crate::{
     domain::{
         Reason,
+        audit::AuditKind,
         change_context::ChangeContext,
         client_info::FairnessKey,
         credential::CredentialValue,
         password_policy::PasswordPolicy,
         passwords::{ChangePassword, SetPassword},
-        principal::Principal,
+        principal::{Actor, Principal},
         save_credential::{NewCredential, SaveCredential},
         stored_credential::StoredCredential,
         user::{LoginName, User, UserId, UserReference},
@@ -124,8 +130,11 @@ impl Passwords {
         if let Err(SaveCredentialError::Outdated) = saved {
             let value = CredentialValue::parse("Password", &text);
             let value = value.map_err(|_| SaveCredentialError::Unwritable)?;
-            let credentials = &self.credentials;
-            if credentials.has_just_saved(context, user_id, &credential_type, &value).await? {
+            let type_name = credential_type.as_str();
+            let sent = SentValue { user_id, type_name, value: &value };
+            // No attempt to count: the value is computed from the form, so it is no guess.
+            let Self { database, hashing, keyring, .. } = self;
+            if has_just_saved(database, hashing, keyring, context, sent).await? {
                 return Ok(text);
             }
         }
@@ -133,18 +142,28 @@ impl Passwords {
         Ok(text)
     }
 
-    /// True when the actor has just given themselves this password.
+    /// True when the actor has just given themselves this password. The comparison counts as an
+    /// attempt, as that of an old password does: otherwise it would tell the holder of the session
+    /// whether guesses are the new password.
     ///
     /// # Errors
-    /// When the password cannot be compared.
+    /// See [`SaveCredentialError`].
     pub(crate) async fn has_just_changed_own(
         &self,
         context: ChangeContext<'_>,
         new: &CredentialValue,
     ) -> Result<bool, SaveCredentialError> {
-        let Some(user_id) = context.actor.user_id() else { return Ok(false) };
-        let credential_type = self.credentials.types().password();
-        self.credentials.has_just_saved(context, user_id, credential_type, new).await
+        let Actor::Principal(principal) = context.actor else { return Ok(false) };
+        let (credentials, user) = (&self.credentials, &principal.user);
+        let (credential_type, kind) = (credentials.types().password(), AuditKind::CredentialSaved);
+        let has_changed =
+            credentials.has_just_changed(context, user.user_id, credential_type, kind, None);
+        if !has_changed.await? {
+            return Ok(false);
+        }
+        let verified = self.verify(context, user, new).await;
+        self.record(&verified);
+        Ok(verified?.is_some())
     }
 
     /// Changes a password after verifying the old one; false when the old one is wrong
@@ -190,8 +209,8 @@ impl Passwords {
         Ok(self.checker.generate(context.actor.fairness_key()).await?.0)
     }
 
-    /// Counts the outcome of the verification of an old password, unless it was right: that is no
-    /// login.
+    /// Counts the outcome of the verification of the current password, unless it was right: that is
+    /// no login.
     fn record(&self, verified: &Result<Option<PasswordProof>, SaveCredentialError>) {
         match verified {
             Ok(None) => self.throttling.metrics.record_failure(),
@@ -331,6 +350,7 @@ impl Passwords {
             row,
             hash,
             is_login_allowed: is_valid && hash.is_some(),
+            question: None,
         };
         let outcome = self.hashing.verify(context.actor.fairness_key(), &request).await?;
         Ok(outcome != VerificationOutcome::Wrong)

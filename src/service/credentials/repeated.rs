@@ -1,8 +1,10 @@
 //! Recognizes a form that is sent twice, for example by a double click without scripts: the second
 //! request finds the work of the first one, and gets the same answer.
 //!
-//! It counts only within a minute, and only for the actor who made the change, authenticated as then. A
-//! later request, or that of somebody else, would learn whether a guess is the current value.
+//! It counts only within a minute, and only for the actor who made the change, authenticated as
+//! then. A later request, or that of somebody else, would learn whether a guess is the current
+//! value. So would many requests within the minute: a secret that somebody typed is compared only
+//! where guesses are limited.
 
 use time::{Duration, OffsetDateTime};
 
@@ -13,7 +15,10 @@ use crate::{
         credential::CredentialValue, credential_type::CredentialType, user::UserId,
     },
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
-    service::{errors::SaveCredentialError, unsealing::unseal_hash},
+    service::{
+        errors::{AttemptError, SaveCredentialError},
+        unsealing::unseal_hash,
+    },
     storage::{
         Database, StorageError,
         audit_events::{self, EventOfActor},
@@ -45,7 +50,8 @@ pub(in crate::service) struct SentValue<'value> {
     pub(in crate::service) value: &'value CredentialValue,
 }
 
-/// True when the actor has just saved this value.
+/// True when the actor has just saved this value. The comparison is not counted as an attempt: the
+/// caller must limit guesses.
 ///
 /// # Errors
 /// When the value cannot be compared.
@@ -72,10 +78,11 @@ pub(in crate::service) async fn has_just_saved(
 }
 
 impl Credentials {
-    /// True when the actor has just saved this value as the user's credential of that type.
+    /// True when the actor has just saved this value as the user's credential of that type. Another
+    /// secret counts as a failed attempt on the credential, from an address that is not known.
     ///
     /// # Errors
-    /// When the value cannot be compared.
+    /// When the value cannot be compared, or after too many failed attempts.
     pub(crate) async fn has_just_saved(
         &self,
         context: ChangeContext<'_>,
@@ -83,9 +90,31 @@ impl Credentials {
         credential_type: &CredentialType,
         value: &CredentialValue,
     ) -> Result<bool, SaveCredentialError> {
-        let Self { database, hashing, keyring, .. } = self;
+        let Self { database, hashing, keyring, throttling, .. } = self;
         let sent = SentValue { user_id, type_name: credential_type.as_str(), value };
-        has_just_saved(database, hashing, keyring, context, sent).await
+        if credential_type.is_identifier() {
+            return has_just_saved(database, hashing, keyring, context, sent).await;
+        }
+        let kind = AuditKind::CredentialSaved;
+        if !self.has_just_changed(context, user_id, credential_type, kind, None).await? {
+            return Ok(false);
+        }
+        let attempt = throttling.attempt(user_id.into(), value, context.client_info, context.now);
+        // The right secret is no login of the user: only its own count is taken back.
+        let pending = throttling.pending_attempt(&attempt);
+        let types = [sent.type_name.to_owned()];
+        let reserved = throttling.reserve_attempt(&pending, types.to_vec(), false).await?;
+        if reserved.iter().any(|reserved| reserved.is_locked) {
+            return Err(AttemptError::LOCKED.into());
+        }
+        let is_saved = has_just_saved(database, hashing, keyring, context, sent).await;
+        if matches!(is_saved, Ok(false)) {
+            throttling.confirm_failure(&pending, &attempt, &reserved).await?;
+        } else {
+            // An error says nothing about the secret.
+            throttling.release_attempt(&pending, &types).await?;
+        }
+        is_saved
     }
 
     /// True when the last change of the user's credential of that type is of that kind, and the actor

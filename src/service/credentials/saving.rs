@@ -26,8 +26,9 @@ use crate::{
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     service::{
         errors::{SaveCredentialError, VerifyCredentialError},
+        throttling::throttle::Throttling,
         unsealing::unseal_hash,
-        user_transaction::{UserTransactions, lock_for_change},
+        user_transaction::UserTransactions,
     },
     storage::{
         self, Database, StorageError, credential_saves,
@@ -47,6 +48,7 @@ pub(crate) struct Credentials {
     pub(crate) writer: Arc<CredentialWriter>,
     pub(crate) transactions: Arc<UserTransactions>,
     pub(crate) requirements: Arc<ChangeRequirements>,
+    pub(crate) throttling: Arc<Throttling>,
 }
 
 impl Credentials {
@@ -112,7 +114,8 @@ impl Credentials {
         let is_own = context.actor.user_id() == Some(user_id);
         if is_own && replaced.is_some_and(|replaced| replaced.must_change) {
             // Boxed so that this rare branch does not enlarge every waiting future.
-            Box::pin(self.require_other_value(context, user_id, &credential)).await?;
+            Box::pin(self.require_other_value(context, user_id, &head, &credential, replaces))
+                .await?;
         }
         let owner = CredentialOwner {
             user_id: Some(user_id),
@@ -134,13 +137,23 @@ impl Credentials {
         Box::pin(self.write(save, &head, replaces)).await
     }
 
-    /// Fails if an owner saves the value again that must be changed.
+    /// Fails if an owner saves the value again that must be changed. Only a value that would be
+    /// saved is compared: with any other one, guesses could be compared without a limit.
     async fn require_other_value(
         &self,
         context: ChangeContext<'_>,
         user_id: UserId,
+        head: &UserHead,
         credential: &NewCredential,
+        replaces: Option<i64>,
     ) -> Result<(), SaveCredentialError> {
+        if let Some(version) = replaces {
+            let type_name = credential.credential_type.as_str();
+            let mut connection = self.database.connection().await?;
+            require_version(&mut connection, user_id, type_name, version).await?;
+            connection.release();
+        }
+        self.hasher.check(context, &head.login_name, credential).await?;
         let caller = context.actor.fairness_key();
         let (hashing, writer) = (&self.hashing, &self.writer);
         require_other_value(&self.database, hashing, writer, caller, user_id, credential).await
@@ -203,7 +216,8 @@ impl Credentials {
         let mut connection = self.database.connection_of(caller).await?;
         let mut transaction = connection.begin().await?;
         if let Some(version) = replaces {
-            lock_for_change(&mut transaction, save.context, save.user_id).await?;
+            let transactions = &self.transactions;
+            transactions.lock_for_change(&mut transaction, save.context, save.user_id).await?;
             let type_name = save.hashed.credential_type.as_str();
             require_version(&mut transaction, save.user_id, type_name, version).await?;
         }
@@ -247,7 +261,7 @@ impl Credentials {
 }
 
 /// Fails unless the user's credential of that type has that version; 0 means that there is none. The
-/// transaction has locked the user.
+/// version can change afterwards, except in a transaction that has locked the user.
 ///
 /// # Errors
 /// [`SaveCredentialError::Outdated`], or when the database does not answer.

@@ -218,6 +218,9 @@ impl PasswordLinks {
         let validity = replaced.map(|replaced| replaced.validity);
         credential.validity = validity.filter(|_| credential_type.lifetime().is_none());
         if replaced.is_some_and(|replaced| replaced.must_change) {
+            // Only a value that would be saved is compared: one that the policy refuses does not
+            // use the link, so guesses could be compared without a limit.
+            self.hasher.check(context, &head.login_name, &credential).await?;
             let caller = context.actor.fairness_key();
             let (hashing, writer) = (&self.hasher.hashing, &self.writer);
             require_other_value(&self.database, hashing, writer, caller, user_id, &credential)

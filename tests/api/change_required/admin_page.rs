@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{assert_change_required, events, stored_mark, verify_chains};
+use super::{assert_change_required, events, mark, stored_mark, verify_chains};
 use crate::{
     pages::admin_browser::{Browser, form},
     support::{PRINCIPAL, TestApp},
@@ -78,6 +78,40 @@ async fn a_page_marks_only_the_credential_that_it_was_opened_with(pool: PgPool) 
     }
     let marks = events(&app).await.into_iter().filter(|kind| kind == "change_required").count();
     assert_eq!(marks, 1);
+}
+
+#[sqlx::test]
+async fn a_page_removes_only_the_mark_of_the_credential_that_it_was_opened_with(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let clear = form(&browser.open(&format!("{CLEAR}?{PASSWORD}")).await, CLEAR);
+    // The owner changed the password, and another administrator marked the new one.
+    app.save(&app.plain(), 278, "", "a new password").await.assert_saved();
+    mark(&app).await;
+    let stale = browser.send(&clear, &[("Reason", "typed")]).await;
+    stale.assert_status(409);
+    assert!(stale.body.contains("was changed after this page was opened"), "{stale:?}");
+    assert!(stale.body.contains("value=\"typed\""), "{stale:?}");
+    assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
+    // The second time is a double click.
+    let clear = form(&stale, CLEAR);
+    for _ in 0..2 {
+        let answer = browser.send(&clear, &[]).await;
+        answer.assert_status(303);
+        let user = browser.open(answer.header("location")).await;
+        assert!(user.body.contains("The owner need not change the credential."), "{user:?}");
+    }
+    assert_eq!(stored_mark(&app).await, None);
+    let kind = "change_no_longer_required";
+    assert_eq!(events(&app).await.into_iter().filter(|event| event == kind).count(), 1);
+    verify_chains(&app).await;
+    // After another mark, and later, it is a stale form.
+    mark(&app).await;
+    browser.send(&clear, &[]).await.assert_status(409);
+    app.age_events().await;
+    browser.send(&clear, &[]).await.assert_status(409);
+    assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
 }
 
 #[sqlx::test]

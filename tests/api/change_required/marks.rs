@@ -8,7 +8,10 @@ use super::{
     verify_chains,
 };
 use crate::{
-    pages::admin_browser::{Browser, form},
+    pages::{
+        admin_browser::{Browser, form},
+        browser::Browser as PageBrowser,
+    },
     support::{Credentials, PRINCIPAL, TestApp},
 };
 
@@ -231,6 +234,33 @@ async fn another_secret_that_basic_verifies_is_changed_by_its_owner(pool: PgPool
     assert_change_required(&app.post(CHANGE_OWN, &pin, &change).await);
     app.save(&pin, 278, "Pin", "1357").await.assert_saved();
     app.get(PRINCIPAL, &Credentials::basic("paul", "1357")).await.assert_status(200);
+}
+
+/// Administrators save their own password with any proof. A value that is not saved, because the
+/// policy refuses it or the form is outdated, must not be compared: guesses would have no limit.
+#[sqlx::test]
+async fn a_refused_save_does_not_tell_whether_it_is_the_marked_password(pool: PgPool) {
+    let file = r#"
+        [credentials]
+        additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true }]"#;
+    let mut app = TestApp::spawn_with(pool, &[], file).await;
+    let administrator = app.administrator();
+    app.save(&administrator, 1, "Pin", "2468").await.assert_saved();
+    app.save(&administrator, 1, "", "short").await.assert_saved();
+    let arguments = ["credential", "require-change", "--user", "anna"];
+    app.command(&arguments, "").assert_success();
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    let answer = app.save(&Credentials::basic("anna", "2468"), 1, "", "short").await;
+    answer.assert_refused(400, "ArgumentException", "password_refused");
+    assert!(!answer.body.contains("must differ from the current one"), "{answer:?}");
+    let mut browser = PageBrowser::new(&app);
+    browser.sign_in("/login", "anna", "2468").await.assert_status(303);
+    let path = "/admin/users/1/credential";
+    let page = browser.open(&format!("{path}?type=CRM5%2FPASSWORD")).await;
+    let outdated = [("Version", "1"), ("CredentialValue", "short")];
+    let answer = browser.submit(&page, path, &outdated).await;
+    answer.assert_status(409);
+    assert!(!answer.body.contains("must differ from the current one"), "{answer:?}");
 }
 
 #[sqlx::test]

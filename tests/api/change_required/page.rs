@@ -202,6 +202,27 @@ async fn a_changed_password_without_a_session_leads_to_the_login_page(pool: PgPo
 }
 
 #[sqlx::test]
+async fn a_refused_sign_in_after_the_change_has_the_challenges_of_a_401(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    let mut browser = Browser::new(&app);
+    let page = marked_page(&app, &mut browser).await;
+    // The new password has expired before the sign-in.
+    let trigger = "CREATE FUNCTION expire() RETURNS trigger LANGUAGE plpgsql AS
+                   'BEGIN NEW.valid_to = now() - interval ''1 hour''; RETURN NEW; END';
+                   CREATE TRIGGER expire BEFORE UPDATE OF sealed_hash ON credentials
+                   FOR EACH ROW EXECUTE FUNCTION expire()";
+    sqlx::raw_sql(trigger).execute(&app.pool).await.unwrap();
+    let answer = browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
+    answer.assert_status(401);
+    let text = "Your password is changed, but you are not signed in.";
+    assert!(answer.body.contains(text), "{answer:?}");
+    let challenges = answer.headers.get_all("www-authenticate").iter();
+    let challenges: Vec<_> = challenges.map(|line| line.to_str().unwrap()).collect();
+    assert_eq!(challenges, ["SOTicket", "Bearer realm=\"Credential Keeper\""]);
+}
+
+#[sqlx::test]
 async fn the_page_is_in_every_language(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     mark(&app).await;

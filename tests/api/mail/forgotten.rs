@@ -72,6 +72,23 @@ async fn a_forgotten_password_is_replaced_with_the_link_of_a_mail(pool: PgPool) 
 }
 
 #[sqlx::test]
+async fn a_request_for_a_mail_is_shown_as_made_by_somebody_who_was_not_signed_in(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask(&app, MAILED.1).await.assert_status(303);
+    wait_for_event(&app, "sent", 1).await;
+    let page = Browser::signed_in(&app, MAILED.1).await.open("/account/events").await;
+    page.assert_status(200);
+    for (event, by) in [
+        ("Mail for a new password requested", "by somebody who was not signed in"),
+        ("Mail for a new password sent", "by the service"),
+    ] {
+        let row = page.body.split("<tr role=\"row\">").find(|row| row.contains(event));
+        assert!(row.is_some_and(|row| row.contains(by)), "{event}: {page:?}");
+    }
+}
+
+#[sqlx::test]
 async fn the_page_does_not_exist_without_mail_settings(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::new(&app);

@@ -282,6 +282,44 @@ async fn a_used_link_is_no_way_to_guess_the_password(pool: PgPool) {
     assert_invalid(&submit(&app, &token, NEW).await);
 }
 
+/// A password that the policy refuses does not use the link, so guesses could be compared without a
+/// limit.
+#[sqlx::test]
+async fn a_link_is_no_way_to_guess_a_password_that_must_be_changed(pool: PgPool) {
+    let server = MailServer::start();
+    let mut app = spawn(pool, &server).await;
+    app.save(&app.administrator(), MAILED.0, "", "short").await.assert_saved();
+    let require = ["credential", "require-change", "--user", MAILED.1];
+    app.command(&require, "").assert_success();
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    ask_for(&app, MAILED.0).await;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
+    let page = submit(&app, &token, "short").await;
+    page.assert_status(400);
+    assert!(page.body.contains("at least 15 characters"), "{page:?}");
+    assert!(!page.body.contains("must differ from the current one"), "{page:?}");
+    submit(&app, &token, "correct horse battery staple 7").await.assert_status(200);
+    assert_eq!(log_in(&app, "correct horse battery staple 7").await, 200);
+}
+
+#[sqlx::test]
+async fn a_form_that_waits_too_long_for_another_change_says_when_to_try_again(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
+    wait_for_event(&app, "sent", 1).await;
+    let mut held = app.pool.begin().await.unwrap();
+    let lock = sqlx::query("SELECT 1 FROM users WHERE user_id = $1 FOR UPDATE").bind(MAILED.0);
+    lock.execute(&mut *held).await.unwrap();
+    let refused = submit(&app, &token, NEW).await;
+    held.rollback().await.unwrap();
+    refused.assert_status(503);
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(token_of(&refused), token);
+    submit(&app, &token, NEW).await.assert_status(200);
+}
+
 /// Housekeeping, which runs at the start of an instance, deletes expired links.
 #[sqlx::test]
 async fn a_used_link_is_remembered_for_a_minute_also_by_housekeeping(pool: PgPool) {

@@ -156,6 +156,30 @@ async fn a_stale_form_changes_nothing_and_loses_nothing_that_was_typed(pool: PgP
     assert_eq!(login_names(&app).await, ["anna", "paul", "rita"]);
 }
 
+/// Otherwise the corrected form would silently undo what somebody else changed.
+#[sqlx::test]
+async fn a_form_with_another_error_keeps_the_signature_that_it_was_opened_with(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let change = form(&browser.open(CHANGE).await, CHANGE);
+    let renamed = json!({ "AssociateId": PLAIN.0, "UserName": "paula" });
+    app.post(SAVE_USER, &app.administrator(), &renamed).await.assert_status(200);
+    let typed = [("UserName", "paul"), ("Type", "internal")];
+    for other in [("DisplayName", "x\u{202e}y"), ("Reason", "a\nb")] {
+        let refused = browser.send(&change, &[&typed[..], &[other]].concat()).await;
+        refused.assert_status(400);
+        let stale = browser.send(&form(&refused, CHANGE), &typed).await;
+        stale.assert_status(409);
+        assert!(stale.body.contains("The user was changed after this form"), "{stale:?}");
+        assert!(stale.body.contains("Current value: paula"), "{stale:?}");
+        assert_eq!(login_names(&app).await, ["anna", "paula", "rita"]);
+    }
+    // Sent from that page, it is saved.
+    let stale = browser.send(&change, &typed).await;
+    browser.send(&form(&stale, CHANGE), &typed).await.assert_status(303);
+    assert_eq!(login_names(&app).await, ["anna", "paul", "rita"]);
+}
+
 #[sqlx::test]
 async fn a_form_that_is_shown_again_does_not_undo_the_role_that_another_administrator_set(
     pool: PgPool,
@@ -190,6 +214,17 @@ async fn a_form_that_is_shown_again_does_not_undo_the_role_that_another_administ
     assert!(stale.body.contains("Current value: "), "{stale:?}");
     browser.send(&form(&stale, CHANGE), &chosen).await.assert_status(303);
     assert_eq!(role().await.as_deref(), Some("help_desk"));
+    // With another error, the form is still that of the role that it was opened with.
+    let change = form(&browser.open(CHANGE).await, CHANGE);
+    set("none");
+    let invalid = [("UserName", "a:b"), ("Type", "internal"), ("Role", "help_desk")];
+    let refused = browser.send(&change, &invalid).await;
+    refused.assert_status(400);
+    assert!(refused.body.contains("<option value=\"help_desk\" selected>"), "{refused:?}");
+    let stale = browser.send(&form(&refused, CHANGE), &chosen).await;
+    stale.assert_status(409);
+    assert!(stale.body.contains("<option value=\"none\" selected>"), "{stale:?}");
+    assert_eq!(role().await, None);
 }
 
 #[sqlx::test]

@@ -7,8 +7,10 @@ use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp};
 
 const SAVE: &str = "/admin/users/278/credential";
 const PASSWORD: &str = "/admin/users/278/credential?type=CRM5%2FPASSWORD";
+const TYPE: &str = "?type=CRM5%2FPASSWORD";
 const EXPIRE: &str = "/admin/users/278/credential/expire";
 const DELETE: &str = "/admin/users/278/credential/delete";
+const REQUIRE_CHANGE: &str = "/admin/users/278/credential/require-change";
 const GENERATE: &str = "/admin/users/278/password";
 
 fn plain_with(password: &str) -> Credentials {
@@ -131,6 +133,56 @@ async fn invalid_fields_keep_what_was_typed_but_no_secret(pool: PgPool) {
     browser.get("/admin/users/278/credential?type=Unknown").await.assert_status(404);
 }
 
+/// Otherwise the corrected form would silently overwrite what somebody else saved.
+#[sqlx::test]
+async fn a_form_with_another_error_keeps_the_version_that_it_was_opened_with(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let save = form(&browser.open(PASSWORD).await, SAVE);
+    app.save(&app.administrator(), 278, "", "of somebody else").await.assert_saved();
+    let typed = [("CredentialValue", "marker")];
+    for other in [("ValidTo", "x"), ("Reason", "a\nb")] {
+        let refused = browser.send(&save, &[typed[0], other]).await;
+        refused.assert_status(400);
+        let stale = browser.send(&form(&refused, SAVE), &typed).await;
+        stale.assert_status(409);
+        assert!(stale.body.contains("was changed after this page was opened"), "{stale:?}");
+        app.get(PRINCIPAL, &plain_with("of somebody else")).await.assert_status(200);
+    }
+    for (action, query) in [(EXPIRE, TYPE), (DELETE, TYPE), (REQUIRE_CHANGE, TYPE), (GENERATE, "")]
+    {
+        let opened = form(&browser.open(&format!("{action}{query}")).await, action);
+        let newer = format!("newer than {action}");
+        app.save(&app.administrator(), 278, "", &newer).await.assert_saved();
+        let refused = browser.send(&opened, &[("Reason", "a\nb")]).await;
+        refused.assert_status(400);
+        let stale = browser.send(&form(&refused, action), &[]).await;
+        stale.assert_status(409);
+        assert!(stale.body.contains("was changed after this page was opened"), "{stale:?}");
+        app.get(PRINCIPAL, &plain_with(&newer)).await.assert_status(200);
+    }
+    // Sent from that page, it is saved.
+    let stale = browser.send(&save, &typed).await;
+    browser.send(&form(&stale, SAVE), &typed).await.assert_status(303);
+    app.get(PRINCIPAL, &plain_with("marker")).await.assert_status(200);
+}
+
+/// A form of an earlier release may lack the version.
+#[sqlx::test]
+async fn a_form_without_a_version_is_shown_again_and_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    for (action, query) in [(EXPIRE, TYPE), (DELETE, TYPE), (GENERATE, "")] {
+        let mut sent = form(&browser.open(&format!("{action}{query}")).await, action);
+        sent.hidden.retain(|(name, _)| name != "Version");
+        let stale = browser.send(&sent, &[("Reason", "typed")]).await;
+        stale.assert_status(409);
+        assert!(stale.body.contains("was changed after this page was opened"), "{stale:?}");
+        assert!(stale.body.contains("value=\"typed\""), "{stale:?}");
+    }
+    assert_eq!(kinds(&app).await, [""; 0]);
+}
+
 #[sqlx::test]
 async fn a_generated_password_is_in_one_response_only(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
@@ -230,7 +282,7 @@ async fn a_credential_is_deleted_once(pool: PgPool) {
     assert_notice(&browser, &answer, "Nothing was changed").await;
     assert_eq!(kinds(&app).await, ["credential_deleted"]);
     let page = browser.open("/admin/users/278").await;
-    assert!(page.body.contains("has no credential and cannot sign in"), "{page:?}");
+    assert!(page.body.contains("This user has no credential."), "{page:?}");
     // A first password.
     let save = form(&browser.open(PASSWORD).await, SAVE);
     browser.send(&save, &[("CredentialValue", "a first one")]).await.assert_status(303);

@@ -1,5 +1,6 @@
 //! Who may open the pages of administrators, and send their forms.
 
+use credential_keeper::{Access, describe_routes};
 use sqlx::PgPool;
 
 use super::admin_browser::{Browser, form};
@@ -20,8 +21,11 @@ const PAGES: [&str; 11] = [
     "/admin/users/{id}/password",
 ];
 
-/// Every form, with fields that would change the user.
-const FORMS: [(&str, &[(&str, &str)]); 14] = [
+/// Every form, with fields that would change the user. The one with a file comes without it.
+const FORMS: [(&str, &[(&str, &str)]); 17] = [
+    ("/admin/export", &[]),
+    ("/admin/import", &[("Mode", "import")]),
+    ("/admin/import/{import}/cancel", &[]),
     ("/admin/users/new", &[("UserName", "new"), ("Type", "internal"), ("First", "none")]),
     ("/admin/users/{id}/change", &[("UserName", "other"), ("Type", "internal")]),
     ("/admin/users/{id}/retire", &[]),
@@ -41,11 +45,30 @@ const FORMS: [(&str, &[(&str, &str)]); 14] = [
     ("/admin/users/{id}/tickets/end-all", &[]),
 ];
 
+/// The id of an import that does not exist.
+const IMPORT: &str = "00000000-0000-4000-8000-000000000000";
+
 /// The id of a ticket that does not exist.
 const TICKET: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// The target of the pages.
 const OTHER: (i32, &str) = (500, "otto");
+
+/// A path without parameters.
+fn concrete(path: &str) -> String {
+    path.replace("{id}", "500").replace("{import}", IMPORT)
+}
+
+#[test]
+fn every_form_is_in_the_list() {
+    for route in describe_routes() {
+        let is_form = route.access == Access::Page && route.method != "GET";
+        if is_form && route.path.starts_with("/admin/") {
+            let is_known = FORMS.iter().any(|(path, _)| *path == route.path);
+            assert!(is_known, "the form {} is missing", route.path);
+        }
+    }
+}
 
 /// Everything that a form could change.
 async fn state(pool: &PgPool) -> Vec<String> {
@@ -111,7 +134,7 @@ async fn a_form_of_somebody_without_the_right_changes_nothing(pool: PgPool) {
                 .chain(own)
                 .chain([("Signature".to_owned(), "x".to_owned())])
                 .collect();
-            let answer = browser.post(&path.replace("{id}", "500"), &fields).await;
+            let answer = browser.post(&concrete(path), &fields).await;
             answer.assert_status(403);
             assert!(answer.header("content-type").starts_with("text/html"), "{answer:?}");
         }
@@ -130,7 +153,7 @@ async fn a_form_without_the_token_of_the_session_changes_nothing(pool: PgPool) {
         for token in [None, Some("x")] {
             let token = token.map(|token| ("XSRF_TOKEN".to_owned(), token.to_owned()));
             let fields: Vec<_> = fields.iter().cloned().chain(token).collect();
-            browser.post(&path.replace("{id}", "500"), &fields).await.assert_status(401);
+            browser.post(&concrete(path), &fields).await.assert_status(401);
         }
     }
     assert_eq!(state(&app.pool).await, before);

@@ -3,7 +3,7 @@
 use credential_keeper::{Access, RouteDescription, describe_routes};
 use sqlx::PgPool;
 
-use super::admin_browser::{Browser, form};
+use super::admin_browser::{Browser, PageForm, form};
 use crate::support::{Answer, PLAIN, PRINCIPAL, TestApp};
 
 const DELETE: &str = "/admin/users/278/delete";
@@ -37,11 +37,47 @@ const FORMS: [FormOfPage; 7] = [
     ("/admin/users/278/password", "/admin/users/278/password", &[]),
 ];
 
+/// Forms that their use case refuses after the proof, when the credential has changed since.
+const REFUSED: [FormOfPage; 6] = [
+    ("/admin/users/new", "/admin/users/new", &[("UserName", "paul"), ("First", "generated")]),
+    (CHANGE, CHANGE, &[("UserName", "anna")]),
+    // The last administrator.
+    ("/admin/users/1/retire", "/admin/users/1/retire", &[]),
+    (
+        "/admin/users/278/credential?type=CRM5%2FPASSWORD",
+        "/admin/users/278/credential",
+        &[("CredentialValue", "marker")],
+    ),
+    (
+        "/admin/users/278/credential/expire?type=CRM5%2FPASSWORD",
+        "/admin/users/278/credential/expire",
+        &[],
+    ),
+    ("/admin/users/278/password", "/admin/users/278/password", &[]),
+];
+
 /// Makes the proof of every session older than 10 minutes.
 async fn age_proofs(app: &TestApp) {
-    let statement = "UPDATE tickets SET auth_time = now() - interval '11 minutes',
-                                        created_at = now() - interval '11 minutes'";
-    sqlx::query(statement).execute(&app.pool).await.unwrap();
+    age_proofs_by(app, 11).await;
+}
+
+/// Makes the proof of every session as many minutes old.
+async fn age_proofs_by(app: &TestApp, minutes: i32) {
+    let statement = "UPDATE tickets SET auth_time = now() - make_interval(mins => $1),
+                                        created_at = now() - make_interval(mins => $1)";
+    sqlx::query(statement).bind(minutes).execute(&app.pool).await.unwrap();
+}
+
+/// What is typed into a form, with the type of a user unless the form names that of a credential.
+fn typed_into(
+    shown: &PageForm,
+    typed: &[(&'static str, &'static str)],
+) -> Vec<(&'static str, &'static str)> {
+    let typed = [typed, &[("Type", "internal")]].concat();
+    typed
+        .into_iter()
+        .filter(|(name, _)| !shown.hidden.iter().any(|(hidden, _)| hidden == name))
+        .collect()
 }
 
 /// The kinds and reasons of the events of the plain user after the first two.
@@ -110,11 +146,7 @@ async fn a_sensitive_form_asks_for_the_password_after_10_minutes(pool: PgPool) {
         let page = browser.open(path).await;
         assert!(page.body.contains(FIELD), "{path}: {page:?}");
         let shown = form(&page, action);
-        let typed = [typed, &[("Type", "internal")]].concat();
-        let typed: Vec<_> = typed
-            .into_iter()
-            .filter(|(name, _)| !shown.hidden.iter().any(|(hidden, _)| hidden == name))
-            .collect();
+        let typed = typed_into(&shown, typed);
         let without = browser.send(&shown, &typed).await;
         assert_refused_at(&without, "OwnPassword", "is required");
         let wrong = [&typed[..], &[("OwnPassword", "marker 2")]].concat();
@@ -156,6 +188,35 @@ async fn the_right_password_makes_the_change_and_is_not_asked_again(pool: PgPool
         "SELECT count(*) FROM audit_events WHERE user_id = 1 AND kind = 'session_proven'",
     );
     assert_eq!(proofs.fetch_one(&app.pool).await.unwrap(), 1);
+}
+
+#[sqlx::test]
+async fn a_form_that_is_refused_after_the_proof_does_not_ask_for_the_password_again(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    for (path, action, typed) in REFUSED {
+        age_proofs(&app).await;
+        let page = browser.open(path).await;
+        assert!(page.body.contains(FIELD), "{path}: {page:?}");
+        let shown = form(&page, action);
+        // The form is stale from now on.
+        app.save(&app.administrator(), PLAIN.0, "", "of somebody else").await.assert_saved();
+        let typed = [typed_into(&shown, typed), vec![("OwnPassword", "anna-password")]].concat();
+        let refused = browser.send(&shown, &typed).await;
+        refused.assert_status(409);
+        assert!(!refused.body.contains(FIELD), "{path}: {refused:?}");
+    }
+}
+
+#[sqlx::test]
+async fn a_form_does_not_name_another_age_than_the_setting(pool: PgPool) {
+    let variables = [("KEEPER__AUTHENTICATION__MAXIMUM_PROOF_AGE_SECONDS", "60")];
+    let app = TestApp::spawn_with(pool, &variables, "").await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    age_proofs_by(&app, 2).await;
+    let page = browser.open(DELETE).await;
+    assert!(page.body.contains(FIELD), "{page:?}");
+    assert!(!page.body.contains("10 minutes"), "{page:?}");
 }
 
 #[sqlx::test]

@@ -40,7 +40,7 @@ async fn the_page_shows_everything_about_a_user_but_no_secret(pool: PgPool) {
         "Failed attempts",
         "Tickets and sessions",
         "Unlimited",
-        "Operator",
+        "Operator or service",
         "<bdi>anna</bdi>",
     ] {
         assert!(page.body.contains(text), "{text}: {page:?}");

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
 use url::form_urlencoded;
 
-use crate::support::{Answer, TestApp, client_builder, password_of};
+use crate::{
+    compression::assert_uncompressed,
+    support::{Answer, TestApp, client_builder, password_of},
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// What browsers send for a document.
@@ -115,7 +118,11 @@ impl Browser {
 
     /// Sends a request, and keeps the cookies of the response.
     pub(crate) async fn send(&mut self, request: RequestBuilder) -> Answer {
-        let answer = Answer::read(request.send().await.unwrap()).await;
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Answer::read(client.execute(request).await.unwrap()).await;
+        assert_uncompressed(&method, &path, &answer.headers);
         for line in answer.headers.get_all("set-cookie") {
             let pair = line.to_str().unwrap().split(';').next().unwrap();
             let (name, value) = pair.split_once('=').unwrap();

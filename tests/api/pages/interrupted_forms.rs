@@ -158,6 +158,29 @@ async fn a_resumed_form_says_that_its_credential_has_changed(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_resumed_form_says_that_its_user_has_changed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let action = "/admin/users/278/change";
+    let opened = browser.open(action).await;
+    app.command(&["user", "set-role", "paul", "auditor"], "").assert_success();
+    end_every_session(&app).await;
+    let chosen = [("DisplayName", "Pauline"), ("Type", "internal"), ("Administrator", "")];
+    let typed = [&chosen[..], &[("Role", "none")]].concat();
+    let login = browser.submit(&opened, action, &typed).await;
+    let name = [("UserName", "anna"), ("Password", "anna-password")];
+    let resume = browser.submit(&login, "/login", &name).await;
+    let shown = browser.submit(&resume, action, &[]).await;
+    shown.assert_status(200);
+    assert!(shown.body.contains("The user was changed after this form"), "{shown:?}");
+    assert!(shown.body.contains("value=\"Pauline\""), "{shown:?}");
+    assert!(shown.body.contains("<option value=\"auditor\" selected>"), "{shown:?}");
+    // Sent from that page, it is saved.
+    let typed = [&chosen[..], &[("Role", "auditor")]].concat();
+    browser.submit(&shown, action, &typed).await.assert_status(303);
+}
+
+#[sqlx::test]
 async fn a_button_of_the_page_of_a_user_leads_back_to_that_page(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for action in ["unlock", "tickets/end", "tickets/end-all"] {

@@ -18,4 +18,5 @@ mod matrix;
 mod repeated_forms;
 mod return_to;
 pub(crate) mod transfers;
+mod transfers_of_oneself;
 mod uploads;

@@ -4,7 +4,10 @@
 use sqlx::PgPool;
 
 use super::admin_browser::{Browser, form};
-use crate::support::{Answer, Credentials, PRINCIPAL, TestApp, password_of};
+use crate::{
+    guessing::failure_count,
+    support::{Answer, Credentials, PRINCIPAL, TestApp, password_of},
+};
 
 /// A form of an administrator: the page below that of the user, the query of the page, what is typed,
 /// the kind of its event, and the notice on the page that it leads to.
@@ -227,6 +230,83 @@ async fn ones_own_password_that_is_changed_twice_is_changed(pool: PgPool) {
     // Later, the form is one with a wrong password, and tells nothing about the new one.
     app.age_events().await;
     browser.submit(path, &typed).await.assert_status(400);
+}
+
+/// The statuses of a form that is sent with other guesses, up to the first refusal of an attempt.
+/// Eight are answered at most, and a few more on a slow machine, where the first delays may end
+/// before the next guess.
+async fn statuses_of_guesses(send: impl AsyncFn(&str) -> Answer) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for number in 0..14 {
+        let status = send(&format!("guess {number}")).await.status.as_u16();
+        statuses.push(status);
+        if status == 429 {
+            break;
+        }
+    }
+    statuses
+}
+
+/// Makes the delay of the next attempt long enough for the rest of a test.
+async fn extend_delay(app: &TestApp) {
+    let statement = "UPDATE authentication_attempts SET next_allowed_at = now() + interval '1 hour'
+                     WHERE user_id = 278 AND next_allowed_at IS NOT NULL";
+    let extended = sqlx::query(statement).execute(&app.pool).await.unwrap();
+    assert_eq!(extended.rows_affected(), 1);
+}
+
+/// The holder of a session must not compare guesses with the new password without a limit. The
+/// wrong current password is always the same, so it counts once.
+#[sqlx::test]
+async fn guesses_at_ones_own_new_password_are_throttled(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "paul").await;
+    let path = "/account/change-password";
+    let change = async |old: &str, new: &str| {
+        let typed = [("OldPassword", old), ("NewPassword", new), ("RepeatedPassword", new)];
+        browser.submit(path, &typed).await
+    };
+    change(&password_of("paul"), "a new password").await.assert_status(303);
+    let statuses = statuses_of_guesses(async |guess: &str| change("wrong", guess).await).await;
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    extend_delay(&app).await;
+    change("wrong", "a new password").await.assert_status(429);
+}
+
+/// The same for the form of an administrator. A double click counts nothing.
+#[sqlx::test]
+async fn guesses_at_a_saved_password_are_throttled(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let action = "/admin/users/278/credential";
+    let opened = form(&browser.open(&format!("{action}{TYPE}")).await, action);
+    let save = async |value: &str| browser.send(&opened, &[("CredentialValue", value)]).await;
+    save("a new password").await.assert_status(303);
+    save("a new password").await.assert_status(303);
+    let failures = "SELECT coalesce(max(failures + throttle_failures), 0)
+                    FROM authentication_attempts WHERE user_id = 278";
+    let failures = sqlx::query_scalar::<_, i32>(failures).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(failures, 0);
+    let statuses = statuses_of_guesses(async |guess: &str| save(guess).await).await;
+    assert_eq!(statuses.first(), Some(&409), "{statuses:?}");
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    extend_delay(&app).await;
+    save("a new password").await.assert_status(429);
+}
+
+/// An error says nothing about the value, so it is no failure of the user.
+#[sqlx::test]
+async fn a_double_click_that_fails_counts_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let action = "/admin/users/278/credential";
+    let opened = form(&browser.open(&format!("{action}{TYPE}")).await, action);
+    let typed = [("CredentialValue", "a new password")];
+    browser.send(&opened, &typed).await.assert_status(303);
+    let statement = "UPDATE credentials SET key_id = 'missing' WHERE user_id = 278";
+    sqlx::query(statement).execute(&app.pool).await.unwrap();
+    browser.send(&opened, &typed).await.assert_status(503);
+    assert_eq!(failure_count(&app, 278).await, 0);
 }
 
 #[sqlx::test]

@@ -83,6 +83,7 @@ fn changer_key(reader: UserId, event: &AuditEntry) -> &'static str {
         Some(actor) if actor == reader => "page-by-you",
         Some(_) => "page-by-administrator",
         None if scheme == Some(AuthenticationScheme::Command) => "page-by-operator",
+        None if scheme == Some(AuthenticationScheme::Anonymous) => "page-by-anonymous",
         None => "page-by-service",
     }
 }

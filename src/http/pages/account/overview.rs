@@ -91,10 +91,11 @@ fn view(
     }
 }
 
-/// The key of the text about who changed a credential. Users do not learn names of others.
+/// The key of the text about who changed a credential. Users do not learn names of others. Without a
+/// user it was an operator's command, or the service for a user who moved from the old system.
 fn changer_key(owner: UserId, changer: Option<UserId>) -> &'static str {
     match changer {
-        None => "page-by-operator",
+        None => "page-by-operator-or-service",
         Some(changer) if changer == owner => "page-by-you",
         Some(_) => "page-by-administrator",
     }

@@ -14,6 +14,7 @@ use crate::{
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::http) struct ActionForm {
     pub(super) r#type: String,
+    /// The version that the form was opened with; 0 without a credential.
     version: String,
     /// `true` when the box is checked: somebody else may know the value.
     pub(super) compromised: String,
@@ -25,7 +26,22 @@ pub(in crate::http) struct ActionForm {
 }
 
 impl ActionForm {
-    /// The version that the page was opened with; 0 without a credential.
+    /// The form of a page that is opened.
+    pub(super) fn opened(page: &CredentialOfPage) -> Self {
+        Self::default().reopened(page)
+    }
+
+    /// The form with the present version, for a page that says that the credential has changed.
+    pub(super) fn reopened(self, page: &CredentialOfPage) -> Self {
+        Self { version: page.version().to_string(), ..self }
+    }
+
+    /// Adds the hidden values to a form that is shown.
+    pub(super) fn add_to(&self, page: &CredentialOfPage, form: Form) -> Form {
+        page.add_to(form, &self.version)
+    }
+
+    /// The version that the form was opened with; 0 without a credential.
     ///
     /// # Errors
     /// [`ErrorKind::Outdated`] when it is missing, as in a page of another release.
@@ -42,12 +58,8 @@ impl ActionForm {
         }
     }
 
-    /// The form that is shown again after a sign-in. It says if the credential has changed since.
-    pub(super) fn resumed(&self, page: &CredentialOfPage, shown: Form) -> Form {
-        if self.version() == Ok(page.version()) {
-            shown
-        } else {
-            shown.with_problem(page.frame.text("page-credential-stale"))
-        }
+    /// True when the form was opened with another version than the stored credential has.
+    pub(super) fn is_stale(&self, page: &CredentialOfPage) -> bool {
+        self.version() != Ok(page.version())
     }
 }

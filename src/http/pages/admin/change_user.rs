@@ -1,7 +1,9 @@
 //! `/admin/users/{id}/change`: changes the names, the type and the rights of a user.
 //!
 //! The form has the signature of the user that it was opened with. If the user has changed since,
-//! nothing is saved: the page keeps what was typed, and shows the current values beside it.
+//! nothing is saved: the page keeps what was typed, and shows the current values beside it. Only
+//! that page takes the present signature: a form that is refused for another reason still finds the
+//! change when it is sent again.
 
 use std::sync::Arc;
 
@@ -13,7 +15,6 @@ use super::{
 };
 use crate::{
     domain::{
-        role::Role,
         save_user::SaveUser,
         user::{User, UserId},
     },
@@ -38,18 +39,32 @@ impl ChangePage {
     /// The form with fields. If the user has changed since the form was opened, each field that
     /// differs shows its current value.
     fn form(&self, fields: &UserFields) -> Form {
+        self.form_with(fields, self.is_stale(fields).then(|| self.user()))
+    }
+
+    /// The form that says that the user has changed. If it is sent again, it saves the fields.
+    fn stale_form(&self, fields: UserFields) -> Form {
+        let fields = fields.reopened(self.user(), self.found.signature());
+        let form = self.form_with(&fields, Some(self.user()));
+        form.with_problem(self.frame.text("page-user-stale"))
+    }
+
+    /// The form with fields. `current` is as in [`UserFields::add_to`].
+    fn form_with(&self, fields: &UserFields, current: Option<&User>) -> Form {
         let path = format!("{}/change", subject::path(self.user().user_id));
-        let signature = self.found.signature();
-        let is_stale = fields.signature != signature;
         let form = Form::new(&self.frame, &path)
-            .with_kept("Signature", &signature)
-            .with_kept("OpenedRole", Role::optional_text(self.user().role));
-        let form = fields.add_to(&self.frame, form, is_stale.then(|| self.user()));
-        let role = self.user().role;
+            .with_kept("Signature", &fields.signature)
+            .with_kept("OpenedRole", &fields.opened_role);
+        let form = fields.add_to(&self.frame, form, current);
         // Nobody can change their own role.
-        let form = if self.is_own { form } else { fields.add_role_to(&self.frame, form, role) };
+        let form = if self.is_own { form } else { fields.add_role_to(&self.frame, form, current) };
         proof::with_proof(form, &self.frame, &fields.reason)
             .with_submit(self.frame.text("page-save"))
+    }
+
+    /// True when the form was opened with another state than the user has.
+    fn is_stale(&self, fields: &UserFields) -> bool {
+        fields.signature != self.found.signature()
     }
 
     fn user(&self) -> &User {
@@ -77,7 +92,7 @@ pub(in crate::http) async fn show(
 /// `POST /admin/users/{id}/change`.
 pub(in crate::http) async fn change(
     context: RequestContext,
-    frame: PageFrame,
+    mut frame: PageFrame,
     user: Path<String>,
     body: PageForm<UserFields>,
 ) -> Result<HttpResponse, ApiError> {
@@ -87,7 +102,8 @@ pub(in crate::http) async fn change(
         PageForm::Submitted(fields) => fields,
         PageForm::Resumed(fields) => {
             let page = open(context, frame, user_id).await?;
-            let form = page.form(&fields);
+            let is_stale = page.is_stale(&fields);
+            let form = if is_stale { page.stale_form(fields) } else { page.form(&fields) };
             return page.answer(form, HttpResponse::Ok());
         }
     };
@@ -101,7 +117,9 @@ pub(in crate::http) async fn change(
             return page.answer(form, HttpResponse::BadRequest());
         }
     };
-    let context = match proof::prove(context.clone(), &fields.own_password, &fields.reason).await {
+    let proven =
+        proof::prove(context.clone(), &mut frame, &fields.own_password, &fields.reason).await;
+    let context = match proven {
         Ok(context) => context,
         Err(unproven) => {
             let page = open(context, frame, user_id).await?;
@@ -119,7 +137,7 @@ pub(in crate::http) async fn change(
         Err(error) => {
             let (response, kind) = html::refused(error)?;
             let page = open(context, frame, user_id).await?;
-            refuse(page, &fields, response, kind)
+            refuse(page, fields, response, kind)
         }
     }
 }
@@ -127,7 +145,7 @@ pub(in crate::http) async fn change(
 /// Shows the form again. A form that was sent twice has changed the user at first: that is no error.
 fn refuse(
     page: ChangePage,
-    fields: &UserFields,
+    fields: UserFields,
     response: HttpResponseBuilder,
     kind: ErrorKind,
 ) -> Result<HttpResponse, ApiError> {
@@ -136,11 +154,10 @@ fn refuse(
         let path = subject::path(page.user().user_id);
         return Ok(page.frame.redirect(&path, Notice::UserChanged));
     }
-    let form = page.form(fields);
     let form = if is_outdated {
-        form.with_problem(page.frame.text("page-user-stale"))
+        page.stale_form(fields)
     } else {
-        proof::with_error(form, &page.frame, &at_name(kind))
+        proof::with_error(page.form(&fields), &page.frame, &at_name(kind))
     };
     page.answer(form, response)
 }

@@ -126,7 +126,7 @@ async fn show(
     if !action.is_offered()(&page.found, &page.credential_type) {
         return Ok(page.frame.redirect(&subject::path(user_id), Notice::NothingChanged));
     }
-    let form = confirmation(action, &page, &ActionForm::default());
+    let form = confirmation(action, &page, &ActionForm::opened(&page));
     answer(action, page, form, HttpResponse::Ok())
 }
 
@@ -211,12 +211,13 @@ async fn run(
         PageForm::Submitted(form) => (form, true),
         PageForm::Resumed(form) => (form, false),
     };
-    let page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
+    let mut page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
     if !is_submitted {
-        let shown = form.resumed(&page, confirmation(action, &page, &form));
-        return answer(action, page, shown, HttpResponse::Ok());
+        let error = form.is_stale(&page).then_some(ErrorKind::Outdated);
+        return show_again(action, page, form, error, HttpResponse::Ok());
     }
-    let context = match proof::prove(context, &form.own_password, &form.reason).await {
+    let proven = proof::prove(context, &mut page.frame, &form.own_password, &form.reason).await;
+    let context = match proven {
         Ok(context) => context,
         Err(unproven) => {
             let shown = confirmation(action, &page, &form);
@@ -224,32 +225,34 @@ async fn run(
             return answer(action, page, shown, response);
         }
     };
-    let sent = context.clone();
-    let done = match action {
-        Action::Expire => run_expire(context, &page, form.version()?).await,
-        Action::Delete => run_delete(context, &page, form.version()?).await,
-        Action::RequireChange => {
-            run_require_change(context, &page, form.version()?, form.cause()).await
-        }
-        Action::ClearChange => run_clear_change(context, &page).await,
-    };
-    match done {
+    match change(action, context.clone(), &page, &form).await {
         Ok(notice) => Ok(page.frame.redirect(&subject::path(user_id), notice)),
         Err(error) => {
             if error.kind == ErrorKind::Outdated
-                && let Some(notice) = repeated(action, sent, &page, &form).await?
+                && let Some(notice) = repeated(action, context.clone(), &page, &form).await?
             {
                 return Ok(page.frame.redirect(&subject::path(user_id), notice));
             }
             let (response, kind) = html::refused(error)?;
-            let shown = confirmation(action, &page, &form);
-            let shown = if kind == ErrorKind::Outdated {
-                shown.with_problem(page.frame.text("page-credential-stale"))
-            } else {
-                proof::with_error(shown, &page.frame, &kind)
-            };
-            answer(action, page, shown, response)
+            let page = if kind == ErrorKind::Outdated { page.reread(context).await? } else { page };
+            show_again(action, page, form, Some(kind), response)
         }
+    }
+}
+
+/// Changes the credential of the version that the form was opened with.
+async fn change(
+    action: Action,
+    context: RequestContext,
+    page: &CredentialOfPage,
+    form: &ActionForm,
+) -> Result<Notice, ApiError> {
+    let version = form.version()?;
+    match action {
+        Action::Expire => run_expire(context, page, version).await,
+        Action::Delete => run_delete(context, page, version).await,
+        Action::RequireChange => run_require_change(context, page, version, form.cause()).await,
+        Action::ClearChange => run_clear_change(context, page, version).await,
     }
 }
 
@@ -265,8 +268,11 @@ async fn repeated(
         Action::RequireChange => {
             (AuditKind::ChangeRequired, Some(sent.cause()), Notice::ChangeRequired)
         }
-        // These are the same when they are repeated.
-        Action::Delete | Action::ClearChange => return Ok(None),
+        Action::ClearChange => {
+            (AuditKind::ChangeNoLongerRequired, None, Notice::ChangeNoLongerRequired)
+        }
+        // A deletion is the same when it is repeated.
+        Action::Delete => return Ok(None),
     };
     let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
     let is_done = context.run(move |credentials: Arc<Credentials>, caller| async move {
@@ -313,7 +319,7 @@ async fn run_require_change(
     let marked = context.run(move |requirements: Arc<ChangeRequirements>, caller| async move {
         requirements.require(caller.change_context(), user_id, &credential_type, mark).await
     });
-    // The owner may have changed it after the page was opened.
+    // A page without a credential has nothing to mark.
     let was_marked = marked.await?;
     if was_marked { Ok(Notice::ChangeRequired) } else { Err(ErrorKind::Outdated.into()) }
 }
@@ -321,10 +327,12 @@ async fn run_require_change(
 async fn run_clear_change(
     context: RequestContext,
     page: &CredentialOfPage,
+    version: i64,
 ) -> Result<Notice, ApiError> {
     let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
     let cleared = context.run(move |requirements: Arc<ChangeRequirements>, caller| async move {
-        requirements.clear(caller.change_context(), user_id, &credential_type).await
+        let context = caller.change_context();
+        requirements.clear(context, user_id, &credential_type, Some(version)).await
     });
     let was_cleared = cleared.await?;
     Ok(if was_cleared { Notice::ChangeNoLongerRequired } else { Notice::NothingChanged })
@@ -333,7 +341,7 @@ async fn run_clear_change(
 /// The form that asks for the confirmation, with what was typed.
 fn confirmation(action: Action, page: &CredentialOfPage, typed: &ActionForm) -> Form {
     let (button, _) = action.texts();
-    let mut form = page.add_to(Form::new(&page.frame, &page.path(action.path())));
+    let mut form = typed.add_to(page, Form::new(&page.frame, &page.path(action.path())));
     if action == Action::RequireChange {
         let label = page.frame.text("page-credential-compromised");
         form = form.with_field(Field::check("Compromised", label, typed.compromised == CHECKED));
@@ -345,6 +353,29 @@ fn confirmation(action: Action, page: &CredentialOfPage, typed: &ActionForm) -> 
     } else {
         form.with_action(text, "danger", ("Confirm", "true"))
     }
+}
+
+/// Shows the form again. Only a form that says that the credential has changed gets the present
+/// version: any other still finds the change when it is sent again.
+fn show_again(
+    action: Action,
+    page: CredentialOfPage,
+    typed: ActionForm,
+    error: Option<ErrorKind>,
+    response: HttpResponseBuilder,
+) -> Result<HttpResponse, ApiError> {
+    let form = match error {
+        None => confirmation(action, &page, &typed),
+        Some(ErrorKind::Outdated) => {
+            let form = confirmation(action, &page, &typed.reopened(&page));
+            form.with_problem(page.frame.text("page-credential-stale"))
+        }
+        Some(kind) => {
+            let form = confirmation(action, &page, &typed);
+            proof::with_error(form, &page.frame, &kind)
+        }
+    };
+    answer(action, page, form, response)
 }
 
 /// Shows the form that asks for the confirmation.

@@ -68,6 +68,16 @@ pub(in crate::http) struct CredentialForm {
 }
 
 impl CredentialForm {
+    /// The form of a page that is opened.
+    pub(super) fn opened(page: &CredentialOfPage) -> Self {
+        Self::default().reopened(page)
+    }
+
+    /// The form with the present version, for a page that says that the credential has changed.
+    pub(super) fn reopened(self, page: &CredentialOfPage) -> Self {
+        Self { version: page.version().to_string(), ..self }
+    }
+
     /// The command that saves the credential.
     ///
     /// # Errors
@@ -134,7 +144,7 @@ impl CredentialForm {
     pub(super) fn form(&self, page: &CredentialOfPage) -> Form {
         let frame = &page.frame;
         let form = Form::new(frame, &page.path("credential"));
-        let form = page.add_to(form);
+        let form = page.add_to(form, &self.version);
         let display_value = Field::text(
             DISPLAY_VALUE,
             frame.text("page-credential-display"),

@@ -64,6 +64,15 @@ impl CredentialOfPage {
         Ok(Self { found, credential_type, frame })
     }
 
+    /// Reads the user again, whose credential has changed since.
+    ///
+    /// # Errors
+    /// When the user is unknown, or the caller may not read the user.
+    pub(super) async fn reread(self, context: RequestContext) -> Result<Self, ApiError> {
+        let found = subject::read(context, self.user().user_id).await?;
+        Ok(Self { found, ..self })
+    }
+
     /// The user.
     pub(super) fn user(&self) -> &User {
         &self.found.user
@@ -85,9 +94,9 @@ impl CredentialOfPage {
         format!("{}/{page}", subject::path(self.user().user_id))
     }
 
-    /// Adds the hidden values that name this credential and its version.
-    pub(super) fn add_to(&self, form: Form) -> Form {
-        form.with_kept(TYPE, self.credential_type.as_str())
-            .with_kept("Version", &self.version().to_string())
+    /// Adds the hidden values that name this credential, and the version that the form was opened
+    /// with.
+    pub(super) fn add_to(&self, form: Form, opened_version: &str) -> Form {
+        form.with_kept(TYPE, self.credential_type.as_str()).with_kept("Version", opened_version)
     }
 }

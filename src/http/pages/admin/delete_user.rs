@@ -56,7 +56,7 @@ pub(in crate::http) async fn show(
 /// `POST /admin/users/{id}/delete`. A user who no longer exists needs no deletion.
 pub(in crate::http) async fn delete(
     context: RequestContext,
-    frame: PageFrame,
+    mut frame: PageFrame,
     user: Path<String>,
     body: PageForm<DeleteForm>,
 ) -> Result<HttpResponse, ApiError> {
@@ -83,7 +83,8 @@ pub(in crate::http) async fn delete(
         let form = form.with_field_error(&frame, CONFIRMATION, &problem);
         return page(frame, &overview, form, HttpResponse::BadRequest());
     }
-    let context = match proof::prove(context, &typed.own_password, &typed.reason).await {
+    let proven = proof::prove(context, &mut frame, &typed.own_password, &typed.reason).await;
+    let context = match proven {
         Ok(context) => context,
         Err(unproven) => {
             let (response, form) = unproven.show(form(&frame, &overview, &typed), &frame)?;

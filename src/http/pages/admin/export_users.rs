@@ -56,7 +56,7 @@ pub(in crate::http) async fn show(
 /// `POST /admin/export`: sends the file.
 pub(in crate::http) async fn download(
     context: RequestContext,
-    frame: PageFrame,
+    mut frame: PageFrame,
     request: HttpRequest,
     body: PageForm<ExportForm>,
 ) -> Result<HttpResponse, ApiError> {
@@ -68,7 +68,8 @@ pub(in crate::http) async fn download(
             return page(frame, form, HttpResponse::Ok());
         }
     };
-    let context = match proof::prove(context, &typed.own_password, &typed.reason).await {
+    let proven = proof::prove(context, &mut frame, &typed.own_password, &typed.reason).await;
+    let context = match proven {
         Ok(context) => context,
         Err(unproven) => {
             let (response, form) = unproven.show(form(&frame, &typed.reason), &frame)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, HttpResponseBuilder, web::Path};
+use secrecy::SecretString;
 
 use super::{
     action_form::ActionForm,
@@ -31,7 +32,7 @@ pub(in crate::http) async fn show(
     user: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let page = open(context, frame, query::user_id_of_path(&user)?).await?;
-    let form = form(&page, &ActionForm::default());
+    let form = form(&page, &ActionForm::opened(&page));
     answer(page, form, HttpResponse::Ok())
 }
 
@@ -43,38 +44,43 @@ pub(in crate::http) async fn generate(
     body: PageForm<ActionForm>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    let page = open(context.clone(), frame, user_id).await?;
+    let mut page = open(context.clone(), frame, user_id).await?;
     let typed = match body {
         PageForm::Submitted(typed) => typed,
         PageForm::Resumed(typed) => {
-            let form = typed.resumed(&page, form(&page, &typed));
-            return answer(page, form, HttpResponse::Ok());
+            let error = typed.is_stale(&page).then_some(ErrorKind::Outdated);
+            return show_again(page, typed, error, HttpResponse::Ok());
         }
     };
-    let context = match proof::prove(context, &typed.own_password, &typed.reason).await {
+    let proven = proof::prove(context, &mut page.frame, &typed.own_password, &typed.reason).await;
+    let context = match proven {
         Ok(context) => context,
         Err(unproven) => {
             let (response, form) = unproven.show(form(&page, &typed), &page.frame)?;
             return answer(page, form, response);
         }
     };
+    match replace(context.clone(), user_id, &typed).await {
+        Ok(password) => generated_page(page.frame, &page.found.user, &password),
+        Err(error) => {
+            let (response, kind) = html::refused(error)?;
+            let page = if kind == ErrorKind::Outdated { page.reread(context).await? } else { page };
+            show_again(page, typed, Some(kind), response)
+        }
+    }
+}
+
+/// Replaces the password of the version that the form was opened with.
+async fn replace(
+    context: RequestContext,
+    user_id: UserId,
+    typed: &ActionForm,
+) -> Result<SecretString, ApiError> {
     let (version, form_id) = (typed.version()?, form_id::parse(&typed.form_id));
     let generated = context.run(move |passwords: Arc<Passwords>, caller| async move {
         passwords.replace_with_generated(caller.change_context(), user_id, version, form_id).await
     });
-    match generated.await {
-        Ok(password) => generated_page(page.frame, &page.found.user, &password),
-        Err(error) => {
-            let (response, kind) = html::refused(error)?;
-            let form = form(&page, &typed);
-            let form = if kind == ErrorKind::Outdated {
-                form.with_problem(page.frame.text("page-credential-stale"))
-            } else {
-                proof::with_error(form, &page.frame, &kind)
-            };
-            answer(page, form, response)
-        }
-    }
+    generated.await
 }
 
 /// Opens the password of a user whom the caller may help.
@@ -93,10 +99,29 @@ async fn open(
 }
 
 fn form(page: &CredentialOfPage, typed: &ActionForm) -> Form {
-    let form = page.add_to(Form::new(&page.frame, &page.path("password")));
+    let form = typed.add_to(page, Form::new(&page.frame, &page.path("password")));
     let form = with_form_id(form, &typed.form_id);
     proof::with_proof(form, &page.frame, &typed.reason)
         .with_submit(page.frame.text("page-password-generate"))
+}
+
+/// Shows the form again. Only a form that says that the password has changed gets the present
+/// version: any other still finds the change when it is sent again.
+fn show_again(
+    page: CredentialOfPage,
+    typed: ActionForm,
+    error: Option<ErrorKind>,
+    response: HttpResponseBuilder,
+) -> Result<HttpResponse, ApiError> {
+    let shown = match error {
+        None => form(&page, &typed),
+        Some(ErrorKind::Outdated) => {
+            let shown = form(&page, &typed.reopened(&page));
+            shown.with_problem(page.frame.text("page-credential-stale"))
+        }
+        Some(kind) => proof::with_error(form(&page, &typed), &page.frame, &kind),
+    };
+    answer(page, shown, response)
 }
 
 fn answer(

@@ -44,7 +44,7 @@ pub(in crate::http) async fn show(
 /// `POST /admin/users/new`.
 pub(in crate::http) async fn add(
     context: RequestContext,
-    frame: PageFrame,
+    mut frame: PageFrame,
     body: PageForm<UserFields>,
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
@@ -64,7 +64,8 @@ pub(in crate::http) async fn add(
             return page(frame, form, HttpResponse::BadRequest());
         }
     };
-    let context = match proof::prove(context, &fields.own_password, &fields.reason).await {
+    let proven = proof::prove(context, &mut frame, &fields.own_password, &fields.reason).await;
+    let context = match proven {
         Ok(context) => context,
         Err(unproven) => {
             let (response, form) = unproven.show(form(&frame, &fields), &frame)?;

@@ -49,12 +49,13 @@ pub(super) fn with_proof(form: Form, frame: &PageFrame, reason: &str) -> Form {
 }
 
 /// Gives the context the reason of a form, and proves the password of the caller if the form has one
-/// and it is needed.
+/// and it is needed. After that, the form does not ask for the password when it is shown again.
 ///
 /// # Errors
 /// When the reason is invalid, or the password is wrong or cannot be verified.
 pub(super) async fn prove(
     context: RequestContext,
+    frame: &mut PageFrame,
     password: &SecretString,
     reason: &str,
 ) -> Result<RequestContext, Unproven> {
@@ -72,7 +73,10 @@ pub(super) async fn prove(
         sessions.prove(caller.change_context(), &password).await
     });
     match proven.await {
-        Ok(()) => Ok(context.proven()),
+        Ok(()) => {
+            frame.record_proof();
+            Ok(context.proven())
+        }
         // A session that has ended meanwhile is found by the next request.
         Err(error) if error.kind == ErrorKind::Unauthenticated => Err(Unproven::Wrong),
         Err(error) => Err(Unproven::Failed(error)),

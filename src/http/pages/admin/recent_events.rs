@@ -24,8 +24,8 @@ const NEWEST: u16 = 10;
 /// An event of a user.
 pub(super) struct RecentEvent {
     pub(super) event: EventView,
-    /// The login name of the actor, or the id of one who was deleted; `None`: a command, or the
-    /// service itself.
+    /// The login name of the actor, or the id of one who was deleted; `None`: a command, the old
+    /// system, the service itself, or somebody who was not signed in.
     pub(super) actor: Option<String>,
 }
 

@@ -118,7 +118,7 @@ async fn open(
 async fn make(
     change: Change,
     context: RequestContext,
-    frame: PageFrame,
+    mut frame: PageFrame,
     user: &str,
     body: PageForm<RetireForm>,
 ) -> Result<HttpResponse, ApiError> {
@@ -132,7 +132,7 @@ async fn make(
             return page(change, frame, &found.user, form, HttpResponse::Ok());
         }
     };
-    let context = match proof::prove(context, &own_password, &reason).await {
+    let context = match proof::prove(context, &mut frame, &own_password, &reason).await {
         Ok(context) => context,
         Err(unproven) => {
             let form = form(change, &frame, &found.user, &reason);

@@ -1,7 +1,7 @@
 //! `/admin/users/{id}/credential`: saves a credential of a user.
 //!
 //! The form has the version of the credential that it was opened with, so that a form that is sent
-//! twice saves once.
+//! twice saves once, and none overwrites a change that its page did not show.
 
 use std::sync::Arc;
 
@@ -48,7 +48,8 @@ pub(in crate::http) async fn show(
         return choose_type(context, frame, user_id, asking).await;
     }
     let page = CredentialOfPage::open(context, frame, user_id, &type_name).await?;
-    answer(page, &CredentialForm::default(), None, HttpResponse::Ok())
+    let form = CredentialForm::opened(&page);
+    answer(page, form, None, HttpResponse::Ok())
 }
 
 /// `POST /admin/users/{id}/credential`.
@@ -64,19 +65,20 @@ pub(in crate::http) async fn save(
         PageForm::Submitted(form) => (form, true),
         PageForm::Resumed(form) => (form, false),
     };
-    let page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
+    let mut page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
     if !is_submitted {
         let error = form.is_stale(&page).then_some(ErrorKind::Outdated);
-        return answer(page, &form, error, HttpResponse::Ok());
+        return answer(page, form, error, HttpResponse::Ok());
     }
     let command = match form.command(&page) {
         Ok(command) => command,
         Err(kind) => {
             let response = HttpResponse::build(kind.row().status);
-            return answer(page, &form, Some(kind), response);
+            return answer(page, form, Some(kind), response);
         }
     };
-    let context = match proof::prove(context, &form.own_password, &form.reason).await {
+    let proven = proof::prove(context, &mut page.frame, &form.own_password, &form.reason).await;
+    let context = match proven {
         Ok(context) => context,
         Err(unproven) => {
             let (response, shown) = unproven.show(form.form(&page), &page.frame)?;
@@ -93,28 +95,29 @@ pub(in crate::http) async fn save(
                 return Ok(page.frame.redirect(&subject::path(user_id), Notice::CredentialSaved));
             }
             let (response, kind) = html::refused(error)?;
-            // The version may have changed.
-            let CredentialOfPage { frame, .. } = page;
-            let page = CredentialOfPage::open(context, frame, user_id, &form.r#type).await?;
-            answer(page, &form, Some(kind), response)
+            let page = if kind == ErrorKind::Outdated { page.reread(context).await? } else { page };
+            answer(page, form, Some(kind), response)
         }
     }
 }
 
-/// Shows the form, with an error of what was typed.
+/// Shows the form, with an error of what was typed. Only a form that says that the credential has
+/// changed gets the present version: any other still finds the change when it is sent again.
 fn answer(
     page: CredentialOfPage,
-    typed: &CredentialForm,
+    typed: CredentialForm,
     error: Option<ErrorKind>,
     response: HttpResponseBuilder,
 ) -> Result<HttpResponse, ApiError> {
-    let form = typed.form(&page);
     let form = match error {
-        None => form,
-        Some(ErrorKind::Outdated) => form.with_problem(page.frame.text("page-credential-stale")),
+        None => typed.form(&page),
+        Some(ErrorKind::Outdated) => {
+            let form = typed.reopened(&page).form(&page);
+            form.with_problem(page.frame.text("page-credential-stale"))
+        }
         Some(kind) => {
             let kind = at_value(kind, &page.credential_type);
-            proof::with_error(form, &page.frame, &kind)
+            proof::with_error(typed.form(&page), &page.frame, &kind)
         }
     };
     show_form(page, form, response)

@@ -38,7 +38,7 @@ pub(in crate::http) struct UserFields {
     /// A role, `none`, or empty without the field.
     role: String,
     /// The role that the form was opened with; empty for a new user.
-    opened_role: String,
+    pub(super) opened_role: String,
     /// The caller's own password, for a sensitive change.
     pub(super) own_password: SecretString,
     pub(super) reason: String,
@@ -66,6 +66,16 @@ impl UserFields {
     pub(super) fn opened(user: &User, signature: String) -> Self {
         let opened_role = Role::optional_text(user.role).to_owned();
         Self { opened_role, signature, ..Self::of(user) }
+    }
+
+    /// The fields with the present state of the user, for a page that says that the user has
+    /// changed. A role that nobody chose in this form follows the user's, because the form would
+    /// otherwise undo a change that another administrator made meanwhile.
+    pub(super) fn reopened(self, user: &User, signature: String) -> Self {
+        let opened_role = Role::optional_text(user.role).to_owned();
+        let is_chosen = !self.role.is_empty() && self.role != self.opened_role;
+        let role = if is_chosen { self.role } else { opened_role.clone() };
+        Self { role, opened_role, signature, ..self }
     }
 
     /// The fields of an existing user.
@@ -137,23 +147,26 @@ impl UserFields {
         Role::parse_optional(ROLE, &self.role).map(Some)
     }
 
-    /// Adds the choice of the role to a form. `current` is the role that the user has now. A role that
-    /// nobody chose in this form follows it, because the form would otherwise undo a change that
-    /// another administrator made meanwhile.
-    pub(super) fn add_role_to(&self, frame: &PageFrame, form: Form, current: Option<Role>) -> Form {
+    /// Adds the choice of the role to a form. `current` is as in [`Self::add_to`].
+    pub(super) fn add_role_to(
+        &self,
+        frame: &PageFrame,
+        form: Form,
+        current: Option<&User>,
+    ) -> Form {
         let name = |role: Option<Role>| frame.text(role.map_or("page-user-no-rights", role_key));
         let choices = std::iter::once(None).chain(Role::ALL.map(Some));
         let choices = choices.map(|role| (Role::optional_text(role).to_owned(), name(role)));
         let choice = Field::choice(ROLE, frame.text("page-user-role"), choices.collect());
-        let current_text = Role::optional_text(current);
-        let is_chosen = self.role != self.opened_role;
-        let choice = choice.with_value(if is_chosen { &self.role } else { current_text });
-        let is_changed = !self.opened_role.is_empty() && self.opened_role != current_text;
-        form.with_field(if is_chosen && is_changed && self.role != current_text {
-            let name = name(current);
-            choice.with_hint(frame.text_with("page-user-current", &[("name", &name)]))
-        } else {
-            choice
+        let shown = if self.role.is_empty() { &self.opened_role } else { &self.role };
+        let choice = choice.with_value(shown);
+        let other = current.filter(|user| shown != Role::optional_text(user.role));
+        form.with_field(match other {
+            Some(user) => {
+                let name = name(user.role);
+                choice.with_hint(frame.text_with("page-user-current", &[("name", &name)]))
+            }
+            None => choice,
         })
     }
 

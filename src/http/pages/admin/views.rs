@@ -163,7 +163,8 @@ impl Views<'_> {
             change_required: summary.change_required.map(|cause| self.frame.text(cause_key(cause))),
             last_use: summary.last_use.as_ref().map(|last_use| self.last_use(last_use)),
             registered: Moment::new(summary.registered_at),
-            registered_by: registrar.unwrap_or_else(|| self.frame.text("page-credential-operator")),
+            registered_by: registrar
+                .unwrap_or_else(|| self.frame.text("page-credential-operator-or-service")),
         }
     }
 

@@ -96,7 +96,7 @@ pub(in crate::http) async fn show(
 /// `POST /admin/import`: receives the file, and starts its import.
 pub(in crate::http) async fn send(
     context: RequestContext,
-    frame: PageFrame,
+    mut frame: PageFrame,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -114,7 +114,7 @@ pub(in crate::http) async fn send(
         upload.discard(maximum).await;
         return Err(error);
     }
-    let admitted = admit(&context, &fields).await;
+    let admitted = admit(&context, &mut frame, &fields).await;
     let file = upload.file(admitted.is_ok(), maximum).await;
     let file = file.inspect_err(cut_off)?;
     let (proven, place) = match admitted {
@@ -217,10 +217,11 @@ fn require_xsrf(
 /// The proven context, and the place to receive the file.
 async fn admit(
     context: &RequestContext,
+    frame: &mut PageFrame,
     fields: &UploadFields,
 ) -> Result<(RequestContext, UploadPlace), Refusal> {
     let id = Uuid::parse_str(&fields.id).map_err(|_| ErrorKind::Outdated)?.to_string();
-    let proven = proof::prove(context.clone(), &fields.own_password, &fields.reason).await;
+    let proven = proof::prove(context.clone(), frame, &fields.own_password, &fields.reason).await;
     let proven = proven.map_err(Refusal::Unproven)?;
     let placed = proven.clone().run(|jobs: Arc<ImportJobs>, caller| async move {
         jobs.authorize(caller.change_context())?;

@@ -43,7 +43,7 @@ struct JobView {
     /// The state in one sentence, with the style of its notice.
     status: String,
     style: &'static str,
-    /// Says that another instance runs it, which has the results of its lines.
+    /// Names the other instance that runs or ran it: only that one has the results of its lines.
     elsewhere: Option<String>,
     has_results: bool,
     has_more: bool,
@@ -107,14 +107,20 @@ pub(in crate::http) async fn cancel(
 /// The text of a check that did not reach the end of the file.
 const CHECK_ENDED: &str = "page-import-check-ended";
 
-/// An import of another instance. One in progress that was not seen lately has stopped with it.
+/// An import that this process does not remember. It may have run on another instance, or on this one
+/// some time ago. One in progress that was not seen lately has stopped with its instance.
 fn other_view(frame: &PageFrame, found: StoredImport) -> JobView {
     let StoredImport { record, instance_id, seen_at } = found;
     let is_lost = record.state.is_in_progress() && clock::now() - seen_at > STALE;
     let mut view = view(frame, record);
     view.has_results = false;
     let instance = [("instance", instance_id.as_str())];
-    view.elsewhere = Some(frame.text_with("page-import-elsewhere", &instance));
+    let key = if view.record.state.is_in_progress() {
+        "page-import-elsewhere"
+    } else {
+        "page-import-ended-elsewhere"
+    };
+    view.elsewhere = Some(frame.text_with(key, &instance));
     if is_lost {
         view.elsewhere = None;
         let key = if view.record.is_dry_run { CHECK_ENDED } else { "page-import-lost" };
