@@ -31,7 +31,7 @@ use crate::{
     service::{
         errors::ChangeUserError,
         operations::maintenance::Maintenance,
-        user_transaction::{AuditedChange, UserTransactions, lock_user},
+        user_transaction::{AuditedChange, UserTransactions},
     },
     storage::{
         self, Database, StorageError, password_links,
@@ -303,7 +303,8 @@ impl MailDelivery {
             ChangeContext { actor: Actor::Service, client_info: &client_info, reason: None, now };
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let user = match lock_user(&mut transaction, context, mail.user_id).await {
+        let transactions = &self.transactions;
+        let user = match transactions.lock_user(&mut transaction, context, mail.user_id).await {
             Ok(user) => Some(user),
             Err(ChangeUserError::UnknownUser) => None,
             Err(error) => return Err(error.into()),
@@ -311,7 +312,6 @@ impl MailDelivery {
         let is_finished = password_mails::finish(&mut transaction, mail, outcome, now).await?;
         if let Some(mut user) = user.filter(|_| is_finished) {
             let change = AuditedChange::to_user(kind, false);
-            let transactions = &self.transactions;
             transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         }
         storage::commit(transaction).await?;
@@ -343,7 +343,10 @@ fn delay_after(mail: &WaitingMail, error: &DeliveryError) -> Option<i64> {
 
 /// What an error says about the other mails.
 fn progress_after(error: &DeliveryError) -> Progress {
-    if let DeliveryError::Mail(MailError::Refused { .. } | MailError::Unsendable) = error {
+    // A missing key is that of one address: those of other users may be sealed under other keys.
+    if let DeliveryError::Mail(MailError::Refused { .. } | MailError::Unsendable)
+    | DeliveryError::Recipient(FindRecipientError::KeyUnavailable(_)) = error
+    {
         Progress::Handled
     } else {
         Progress::ServerFailed

@@ -27,7 +27,7 @@ use crate::{
     },
     service::{
         errors::ChangeUserError,
-        user_transaction::{ChangeLocks, UserTransactions, lock_subject_for_change, next_event},
+        user_transaction::{ChangeLocks, UserTransactions, next_event},
     },
     storage::{
         self, Database, StorageError,
@@ -193,8 +193,9 @@ impl PasswordMails {
             }
             password_mails::lock_subject(&mut transaction, subject).await?;
         }
+        let transactions = &self.transactions;
         let ChangeLocks { head, is_actor_current } =
-            lock_subject_for_change(&mut transaction, context, subject).await?;
+            transactions.lock_subject_for_change(&mut transaction, context, subject).await?;
         if !is_actor_current {
             return Err(ChangeUserError::ProofOutdated);
         }
@@ -204,7 +205,7 @@ impl PasswordMails {
         // The event of a pseudo user is computed and not stored.
         let user_id = subject.user_id().unwrap_or(UserId::SMALLEST);
         let event = next_event(context, user_id, kind, &head, head.session_epoch);
-        let keyring = self.transactions.keyring.current();
+        let keyring = transactions.keyring.current();
         let key = keyring.writing();
         let mail = NewPasswordMail {
             subject,
@@ -218,7 +219,7 @@ impl PasswordMails {
         };
         let is_queued = password_mails::queue(&mut transaction, &mail).await?;
         if let Some(user_id) = chain.filter(|_| is_queued) {
-            self.transactions.note_event(user_id, kind);
+            transactions.note_event(user_id, kind);
         }
         storage::commit(transaction).await?;
         connection.release();

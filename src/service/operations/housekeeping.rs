@@ -40,6 +40,8 @@ pub(crate) struct Housekeeping {
     pub(crate) refusal_timing: RefusalTiming,
     pub(crate) surveys: Surveys,
     pub(crate) restores: Arc<RestoreWatch>,
+    /// True if this instance delivers mails.
+    pub(crate) delivers_mails: bool,
 }
 
 impl Housekeeping {
@@ -86,7 +88,12 @@ impl Housekeeping {
         }
     }
 
+    /// Ends overdue mails, unless this instance delivers mails: the delivery gives them up, each with
+    /// an audit event, also after changes were refused for a long time.
     async fn end_overdue_mails(&self) -> Result<(), StorageError> {
+        if self.delivers_mails {
+            return Ok(());
+        }
         let statements = self.database.statements();
         loop {
             let now = clock::now();

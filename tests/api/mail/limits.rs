@@ -34,9 +34,8 @@ async fn deliveries_that_ended_with_their_process_count(pool: PgPool) {
     assert_given_up_after(pool, "UPDATE password_mails SET attempts = 8").await;
 }
 
-#[sqlx::test]
-async fn old_mails_end_and_are_deleted_also_without_a_mail_server(pool: PgPool) {
-    let mut app = TestApp::spawn(pool).await;
+/// Adds mails that wait, one for less and one for more than an hour, and mails that were sent.
+async fn insert_old_mails(app: &TestApp) {
     sqlx::raw_sql(
         "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at,
                                      next_attempt_at, outcome, finished_at)
@@ -50,7 +49,10 @@ async fn old_mails_end_and_are_deleted_also_without_a_mail_server(pool: PgPool) 
     .execute(&app.pool)
     .await
     .unwrap();
-    app.restart().await;
+}
+
+/// Waits until these mails are left: the ids of their requests, and their outcomes.
+async fn assert_mails_become<const N: usize>(app: &TestApp, expected: [(&str, Option<&str>); N]) {
     let found = async || {
         sqlx::query_as::<_, (String, Option<String>)>(
             "SELECT request_id, outcome FROM password_mails ORDER BY request_id",
@@ -59,9 +61,35 @@ async fn old_mails_end_and_are_deleted_also_without_a_mail_server(pool: PgPool) 
         .await
         .unwrap()
     };
-    let expected = [("kept", Some("sent")), ("overdue", Some("failed")), ("waiting", None)];
     let expected = expected.map(|(id, outcome)| (id.to_owned(), outcome.map(str::to_owned)));
     assert_becomes(expected, found).await;
+}
+
+#[sqlx::test]
+async fn old_mails_end_and_are_deleted_also_without_a_mail_server(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    insert_old_mails(&app).await;
+    app.restart().await;
+    let expected = [("kept", Some("sent")), ("overdue", Some("failed")), ("waiting", None)];
+    assert_mails_become(&app, expected).await;
+}
+
+#[sqlx::test]
+async fn an_overdue_mail_waits_while_changes_are_refused(pool: PgPool) {
+    let server = MailServer::start();
+    let mut app = spawn_with(pool, &server, &[("KEEPER__MAINTENANCE__READ_ONLY", "true")]).await;
+    insert_old_mails(&app).await;
+    app.restart().await;
+    // The same run deletes a sent mail after it has ended those that are overdue.
+    let expected = [("kept", Some("sent")), ("overdue", None), ("waiting", None)];
+    assert_mails_become(&app, expected).await;
+    app.reconfigure(&[("KEEPER__MAINTENANCE__READ_ONLY", "false")]).await;
+    // The delivery gives up a mail after half an hour.
+    let failed = Some("failed");
+    let expected = [("kept", Some("sent")), ("overdue", failed), ("waiting", failed)];
+    assert_mails_become(&app, expected).await;
+    let events = [("password_mail_failed", "service"); 2];
+    assert_last_events(&app, PLAIN.0, &events).await;
 }
 
 /// Otherwise, a stranger could keep an administrator from sending a mail.
