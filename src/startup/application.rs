@@ -10,7 +10,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    components::{Background, Components, Lasting, build},
+    components::{Background, Components, Lasting, build_for_serving},
     current_issuers::CurrentIssuers,
     database_files::reloadable_files,
     drain::DrainSignals,
@@ -18,7 +18,8 @@ use super::{
     initial_users::{InitialUser, add_initial_user},
     keyring::{open_keyring_when_ready, reloadable_keyring, watch_keyring},
     options::{issuer_files, reloadable_issuers},
-    reload::{self, ReloadSignal, Reloadable, WatchedFiles},
+    reload::{Reloadable, WatchedFiles},
+    reload_tasks::{self, ReloadSignal},
     request_state::RequestState,
     running::{Remains, RunningApplication, spawn_background_tasks},
     server::{Transport, serve},
@@ -103,7 +104,7 @@ impl Reloads {
             let reload = SettingsReload { lasting, states, request_state, issuers, running };
             (signal, reload.into_reloadable(file))
         });
-        reload::spawn(tasks, reloadables, &metrics, requested);
+        reload_tasks::spawn(tasks, reloadables, &metrics, requested);
     }
 }
 
@@ -135,7 +136,7 @@ impl Application {
         let keyring_files = watch_keyring(settings);
         let issuer_files = WatchedFiles::new(issuer_files(settings));
         let keyring = open_keyring_when_ready(settings, &database).await?;
-        let components = build(settings, database, keyring)?;
+        let components = build_for_serving(settings, database, keyring)?;
         components.restores.examine(clock::now()).await?;
         let Components { services, issuers, lasting, background, hashing, .. } = components;
         let (database, keyring) = (components.database, components.keyring);

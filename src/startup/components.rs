@@ -71,7 +71,9 @@ pub(crate) struct Lasting {
     systems: Systems,
 }
 
-/// Starts the hashing threads, and builds the capabilities.
+/// Builds the components of a command: starts the hashing threads, and builds the capabilities. A
+/// command delivers nothing and asks no other system, so it opens none of their files: the account
+/// that runs `audit verify` may not be allowed to read them.
 ///
 /// # Errors
 /// When a required setting is missing, or an issuer or the hashing engine fails to load.
@@ -80,9 +82,31 @@ pub(crate) fn build(
     database: Database,
     keyring: Keyring,
 ) -> Result<Components, StartError> {
+    build_with(settings, &without_other_systems(settings), database, keyring)
+}
+
+/// Builds the components of a process that serves, with the clients of other systems.
+///
+/// # Errors
+/// As [`build`], and when a file of another system cannot be used.
+pub(super) fn build_for_serving(
+    settings: &Settings,
+    database: Database,
+    keyring: Keyring,
+) -> Result<Components, StartError> {
+    build_with(settings, settings, database, keyring)
+}
+
+/// Builds the components, with the clients of the other systems in `of_systems`.
+fn build_with(
+    settings: &Settings,
+    of_systems: &Settings,
+    database: Database,
+    keyring: Keyring,
+) -> Result<Components, StartError> {
     let parts = Parts::new(settings, database, keyring)?;
     let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types, &[])?.into();
-    let (systems, deliveries) = Systems::open(&parts, settings)?;
+    let (systems, deliveries) = Systems::open(&parts, of_systems)?;
     let built = capabilities(&parts, settings, Arc::clone(&issuers), &systems);
     let Capabilities { services, administration } = built;
     let valid_from = parts.valid_from.clone();
@@ -99,6 +123,16 @@ pub(crate) fn build(
         database: parts.database(),
         lasting: Lasting { parts, systems },
     })
+}
+
+/// The settings without audit sinks, mail server, directory and old system.
+fn without_other_systems(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    settings.audit_stream.sinks.clear();
+    settings.mail = None;
+    settings.directory = None;
+    settings.migration = None;
+    settings
 }
 
 impl Lasting {
@@ -143,6 +177,7 @@ fn background(
     restores: &Arc<RestoreWatch>,
 ) -> Background {
     let (queues, recording) = (&parts.queues, &systems.recording);
+    let delivers_mails = deliveries.mail.is_some();
     Background {
         mail_delivery: deliveries.mail,
         audit_stream: Arc::new(deliveries.stream),
@@ -158,6 +193,7 @@ fn background(
             refusal_timing: RefusalTiming::new(parts.database(), parts.hashing()),
             surveys: recording.surveys.clone(),
             restores: Arc::clone(restores),
+            delivers_mails,
         },
         last_uses: Arc::clone(&queues.last_uses),
         maintenance: Arc::clone(&queues.maintenance),

@@ -13,7 +13,7 @@ const TLS_CONNECTION_KIB: u64 = 96;
 
 /// The maximum memory of the process, in KiB: the base, the hashing threads, 10 % for the overhead
 /// of the allocator, and all connections. Requests in progress are not included: those of one
-/// connection hold up to 96 KiB in HTTP/1.1, and 256 KiB in HTTP/2.
+/// connection hold up to 96 KiB in HTTP/1.1, and in HTTP/2 256 KiB and as much for their responses.
 pub(super) fn ceiling_kib(hashing: Capacity, settings: &Settings) -> u64 {
     let fixed = BASE_KIB + hashing.memory_kib;
     let connections = u64::try_from(settings.http.connections.maximum).unwrap_or(u64::MAX);

@@ -62,6 +62,7 @@ mod session;
 mod socket_options;
 mod stalled_statements;
 mod statements;
+pub(crate) mod stored_credentials;
 pub(crate) mod tickets;
 mod unanswered;
 pub(crate) mod untrusted_credentials;
@@ -73,7 +74,7 @@ pub(crate) mod users;
 pub use self::connections::Database;
 pub(crate) use self::{
     callers::working_for,
-    commit_guard::guarding,
+    commit_guard::{guarding, keep_until_answered},
     connection_security::ConnectionSecurity,
     connections::Connection,
     connector::{ConnectionFiles, ConnectionFilesSource, Timeouts},
