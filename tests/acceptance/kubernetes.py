@@ -34,6 +34,7 @@ SECRETS = {
     "credential-keeper-keyring": {"keyring.json"},
     "credential-keeper-database": {"password"},
     "credential-keeper-database-owner": {"password"},
+    "credential-keeper-database-auditor": {"password"},
     "credential-keeper-tls": {"tls.crt", "tls.key"},
 }
 CONFIG_MAPS = {"credential-keeper-database-ca": {"ca.crt"}}
@@ -71,7 +72,9 @@ def schema_problems(objects):
 def pods(objects):
     """The pods that the objects describe: the name, and the template."""
     for item in objects:
-        template = item.get("spec", {}).get("template")
+        spec = item.get("spec", {})
+        # A CronJob has a template of jobs, which has that of pods.
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
         if template is not None:
             yield name_of(item), template
 
@@ -151,13 +154,20 @@ def reference_problems(objects):
     templates = {name: template for name, template in pods(objects)}
     server = templates["Deployment/credential-keeper"]
     labels = server["metadata"]["labels"]
-    job = templates["Job/credential-keeper-migrate"]["metadata"]["labels"]
+    jobs = {
+        name: template["metadata"]["labels"] for name, template in templates.items()
+        if name != "Deployment/credential-keeper"
+    }
+    for name in ("Job/credential-keeper-migrate", "CronJob/credential-keeper-audit-verify"):
+        if name not in jobs:
+            yield f"{name} is missing"
     ports = {port["name"] for port in server["spec"]["containers"][0]["ports"]}
     for item in objects:
         kind, spec = item["kind"], item.get("spec", {})
         name = name_of(item)
         if kind in ("Service", "Deployment", "PodDisruptionBudget") and (
-            not matches(spec["selector"], labels) or matches(spec["selector"], job)
+            not matches(spec["selector"], labels)
+            or any(matches(spec["selector"], job) for job in jobs.values())
         ):
             yield f"{name}: selects other pods than those of the server"
         if kind == "Service" and any(port["targetPort"] not in ports for port in spec["ports"]):
@@ -176,8 +186,9 @@ def reference_problems(objects):
                     if "app.kubernetes.io/name" in peer.get("podSelector", {}).get("matchLabels", {}):
                         yield f"{name}: our own label selects the pods of others"
     egress = [item for item in objects if item["kind"] == "NetworkPolicy" and "egress" in item["spec"]]
-    if not any(matches(item["spec"]["podSelector"], job) for item in egress):
-        yield "no policy limits the pods of the job"
+    for name, job in jobs.items():
+        if not any(matches(item["spec"]["podSelector"], job) for item in egress):
+            yield f"{name}: no policy limits the pods"
     for name, template in templates.items():
         spec = template["spec"]
         files = list(mounted_files(spec))
