@@ -20,7 +20,7 @@ COPY templates ./templates
 # Cargo requires the files of every declared target, although this build does not compile these.
 COPY tests ./tests
 COPY benches ./benches
-COPY script/setup script/release ./script/
+COPY script/advisories script/release script/setup ./script/
 RUN script/setup binary && script/release binary
 
 FROM scratch AS prebuilt

@@ -153,8 +153,8 @@ def check_advisories(work):
     run(*git, "add", "--all")
     run(*git, "commit", "--quiet", "--message", "test")
     run(*git, "fetch", "--quiet", ".", "HEAD")
-    for command in ["script/advisories", "script/release"]:
-        result = subprocess.run([command], **check)
+    for command in ["script/advisories"], ["script/release"], ["script/release", "binary"]:
+        result = subprocess.run(command, **check)
         assert result.returncode != 0 and "RUSTSEC-2026-9999" in result.stderr, result.stderr
         assert "Compiling" not in result.stderr, result.stderr
 

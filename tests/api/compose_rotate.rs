@@ -1,4 +1,4 @@
-//! Replaces secrets with `script/compose-rotate`, without containers: a script takes the place of
+//! Runs `script/compose-rotate` and `script/compose-up` without containers: a script takes the place of
 //! Docker.
 
 use std::{
@@ -12,15 +12,21 @@ use tempfile::TempDir;
 
 use crate::support::{CommandOutput, run_successfully, run_with_input};
 
-/// In place of Docker: `psql` reads its standard input to the end, and prints the result of a query.
-/// `nginx` runs the shell line in `NGINX`.
+/// In place of Docker: commands in containers read their standard input to the end. `psql` prints the
+/// result of a query, and `nginx` runs the shell line in `NGINX`. Every container is healthy.
 const DOCKER: &str = r#"#!/bin/sh
 case "$*" in
     *" psql "*--command=*) cat >/dev/null; echo '(1 row)' ;;
-    *" psql "*) cat >/dev/null ;;
     *" nginx "*) eval "$NGINX" ;;
+    "compose exec "* | "compose run "*) cat >/dev/null ;;
+    "run "*) echo '{}' ;;
+    "inspect "*) echo healthy ;;
+    "volume inspect "*) exit 1 ;;
 esac
 "#;
+
+/// In place of `id`, because `script/compose-up` refuses root.
+const ID: &str = "#!/bin/sh\necho 1000\n";
 
 /// The scripts of a deployment, its secrets, and another certificate in the folder `elsewhere/new`.
 struct Deployment {
@@ -34,12 +40,15 @@ impl Deployment {
         for name in ["script", "deploy", "bin"] {
             fs::create_dir(path.join(name)).unwrap();
         }
-        for name in ["script/compose-rotate", "deploy/compose.sh"] {
+        let scripts = ["script/compose-rotate", "script/compose-secrets", "script/compose-up"];
+        for name in scripts.into_iter().chain(["deploy/compose.sh"]) {
             fs::copy(name, path.join(name)).unwrap();
         }
-        let docker = path.join("bin/docker");
-        fs::write(&docker, DOCKER).unwrap();
-        fs::set_permissions(&docker, Permissions::from_mode(0o755)).unwrap();
+        for (name, script) in [("docker", DOCKER), ("id", ID), ("sleep", "#!/bin/sh\n")] {
+            let program = path.join("bin").join(name);
+            fs::write(&program, script).unwrap();
+            fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        }
         for name in ["secrets", "elsewhere/new"] {
             run_successfully(Command::new("script/compose-secrets").arg(path.join(name)));
         }
@@ -121,4 +130,43 @@ fn a_rejected_or_interrupted_rotation_leaves_the_former_certificate_and_no_copy_
         assert_eq!(finished.code, code, "{finished:?}");
         assert_eq!(deployment.files("secrets"), before, "{nginx}");
     }
+}
+
+#[test]
+fn a_loop_that_reads_names_of_hosts_starts_the_deployment_for_each() {
+    let deployment = Deployment::start();
+    let line = r#"printf 'localhost\nother.example\n' | while read -r host; do
+        ../script/compose-up "$host"
+    done"#;
+    let finished = deployment.run(line, "");
+    for host in ["localhost", "other.example"] {
+        assert!(finished.stderr.contains(&format!("ready at https://{host}:8443")), "{finished:?}");
+    }
+    finished.assert_success();
+}
+
+#[test]
+fn a_start_names_the_hosts_for_which_the_certificate_is_not_valid() {
+    let deployment = Deployment::start();
+    let invalid = |hosts: &str| {
+        let started = deployment.run(&format!("../script/compose-up {hosts}"), "");
+        assert!(started.stderr.contains("ready at https://"), "{started:?}");
+        let named = started.stderr.lines().filter_map(|line| {
+            let (_, rest) = line.split_once("the certificate of the proxy is not valid for ")?;
+            Some(rest.split_once(',')?.0.to_owned())
+        });
+        let named: Vec<_> = named.collect();
+        started.assert_success();
+        named
+    };
+    assert!(invalid("localhost").is_empty());
+    let hosts = "other.example localhost 10.0.0.2";
+    assert_eq!(invalid(hosts), ["other.example", "10.0.0.2"]);
+    // The next step of the message.
+    let line = format!(
+        "../script/compose-secrets other {hosts} &&
+        ../script/compose-rotate certificate other/proxy_certificate other/proxy_key"
+    );
+    deployment.run(&line, "").assert_success();
+    assert!(invalid(hosts).is_empty());
 }

@@ -180,6 +180,8 @@ fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
             assert!(ignored.contains(&format!("\n!{name}\n")), "{name} is ignored");
         }
     }
+    // `script/release` runs `script/advisories`.
+    assert!(text.contains("\nCOPY script/advisories script/release script/setup ./script/\n"));
     for copied in text.lines().filter_map(|line| line.strip_prefix("COPY ")) {
         let sources = copied.split_whitespace().filter(|word| !word.starts_with("--from"));
         let sources: Vec<&str> = sources.collect();
