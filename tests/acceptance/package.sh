@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests the Debian package in a fresh Debian that boots with systemd: follows
 # docs/how-to/install-on-debian.md, and what docs/how-to/serve-tls.md and
-# docs/how-to/keep-the-master-key-outside.md say about the package, then upgrades, removes and purges it.
+# docs/how-to/keep-the-master-key-outside.md say about the package, drains the service as
+# docs/how-to/run-several-instances.md prints it, then upgrades, removes and purges it.
 #   tests/acceptance/package.sh BINARY
 # ACCEPTANCE_DEBIAN names a folder that debootstrap made, to save time while you change this script.
 #
@@ -233,6 +234,17 @@ sleep 1
 must_be MainPID "$main"
 log_in admin "$password" 200
 
+step 'drain'
+is_ready() { run credential-keeper health; }
+is_draining() { ! is_ready && grep -qF 'status 503' "$work/output"; }
+must credential-keeper drain
+within 10 is_draining
+# It serves until it is stopped.
+log_in admin "$password" 200
+must credential-keeper drain --undo
+within 10 is_ready
+must_be MainPID "$main"
+
 step 'watchdog'
 # $1: lines of a drop-in.
 write_override() {
@@ -435,6 +447,8 @@ must systemctl stop credential-keeper
 must bash -c 'dpkg --install /packages/next/*.deb'
 expect 'start it with: systemctl start credential-keeper'
 must_be ActiveState inactive
+! run credential-keeper drain || fail 'drain found an instance, but the service is stopped'
+expect 'no instance runs on this machine'
 
 step 'remove, and install again'
 must systemctl start credential-keeper

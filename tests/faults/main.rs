@@ -37,7 +37,8 @@ mod report;
 mod service;
 
 use std::{
-    fs::Permissions,
+    fs::{File, Permissions},
+    io::Write,
     os::unix::fs::PermissionsExt,
     process::ExitCode,
     time::{Duration, Instant},
@@ -106,6 +107,16 @@ fn main() -> ExitCode {
     if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Says why a fault is not injected, also to the caller that names a file for it.
+fn report_skipped(fault: Fault, reason: &str) {
+    let line = format!("{}: {reason}", fault.description().name);
+    println!("skipped {line}");
+    if let Some(path) = std::env::var_os("ACCEPTANCE_SKIPPED") {
+        let file = File::options().create(true).append(true).open(path);
+        writeln!(file.expect("the file of ACCEPTANCE_SKIPPED"), "{line}").expect("a line");
+    }
+}
+
 /// Runs every fault; returns what is wrong. The folder stays when something is.
 async fn run(arguments: &Arguments) -> Vec<String> {
     let folder = tempfile::Builder::new().prefix("faults").tempdir().expect("a temporary folder");
@@ -117,7 +128,7 @@ async fn run(arguments: &Arguments) -> Vec<String> {
     let mut step = 0;
     for fault in arguments.faults.iter().copied() {
         if let Some(reason) = fault.refusal(&bed) {
-            println!("skipped {}: {reason}", fault.description().name);
+            report_skipped(fault, reason);
             continue;
         }
         let (begin, limit) = (Instant::now(), Duration::from_secs(arguments.seconds));
@@ -134,7 +145,10 @@ async fn run(arguments: &Arguments) -> Vec<String> {
         }
         report.add(fault, &recoveries, &bed.load.answers.lock().unwrap());
     }
-    let findings = bed.finish().await;
+    let mut findings = bed.finish().await;
+    if step == 0 {
+        findings.push("no fault was injected".to_owned());
+    }
     report.print(bed.load.history.counts(), arguments.seed);
     let rotations = bed.rotations.load(std::sync::atomic::Ordering::Relaxed);
     println!("{rotations} key rotations ended with a retired key");
