@@ -1,8 +1,9 @@
 //! Compression of responses with gzip, for clients that prefer it
 //! (docs/adr/0081-compressed-responses.md).
 //!
-//! Only handlers whose responses have neither secrets nor data of persons use it, because the length
-//! of a compressed response tells about its content.
+//! The length of a compressed response tells about its content, so no response with a secret, or with
+//! a text that the request chooses, is compressed. The only one with data of persons is the export of
+//! audit events, for callers who may read all of them.
 
 use std::io::{self, Write};
 

@@ -61,3 +61,32 @@ pub(super) struct BuiltDocuments {
     /// `/api/v1`.
     pub(super) routes: ConstantAnswer,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    static BUILDS: AtomicUsize = AtomicUsize::new(0);
+
+    fn build(base_path: &str) -> Result<BuiltDocuments, DocumentError> {
+        BUILDS.fetch_add(1, Ordering::SeqCst);
+        let answer = || ConstantAnswer::new("text/plain", String::new());
+        let document: Value = serde_json::from_str("{}")?;
+        let site = Site::new(&document, base_path);
+        Ok(BuiltDocuments { openapi: answer(), page: answer(), site, routes: answer() })
+    }
+
+    #[test]
+    fn documents_are_built_at_the_first_request_only() {
+        let documents = Documents::new("", build);
+        assert_eq!(BUILDS.load(Ordering::SeqCst), 0);
+        for _ in 0..3 {
+            assert!(documents.get().is_ok());
+        }
+        assert_eq!(BUILDS.load(Ordering::SeqCst), 1);
+    }
+}

@@ -79,3 +79,21 @@ impl Site {
 fn schema_key(name: &str) -> String {
     format!("schemas/{}", name.to_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_rendered_at_its_first_request_only() {
+        let site = Site::new(&Value::Null, "");
+        let document = |text: &str| ConstantAnswer::new("application/json", text.to_owned());
+        // A page cannot be rendered without a document.
+        let none = document("");
+        assert!(site.page("errors", &none).is_err());
+        let whole = document("{}");
+        let rendered = site.page("errors", &whole).unwrap().unwrap();
+        let again = site.page("errors", &none).unwrap().unwrap();
+        assert!(std::ptr::eq(again, rendered));
+    }
+}

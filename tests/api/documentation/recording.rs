@@ -16,6 +16,7 @@ use super::{
     ADMINISTRATOR, EXAMPLES, Operation, add_administrator, document, examples, operations,
 };
 use crate::{
+    compression::assert_uncompressed,
     maintenance::written,
     support::{Answer, Credentials, TestApp},
 };
@@ -174,7 +175,7 @@ async fn record(app: &TestApp, case: &Case<'_>, variables: &mut Variables) -> Va
     let success = responses.iter().rfind(|(status, _)| status.starts_with('2')).unwrap().1;
     let credentials = credentials(app, caller, variables).await;
     let mut request = app
-        .request(method, &with_query(&url, &query), &credentials)
+        .request(method.clone(), &with_query(&url, &query), &credentials)
         .header("Accept", media_type(&success["content"]).unwrap_or("*/*"));
     let mut example = Map::new();
     example.insert("caller".to_owned(), json!(caller));
@@ -193,6 +194,7 @@ async fn record(app: &TestApp, case: &Case<'_>, variables: &mut Variables) -> Va
         example.insert("body".to_owned(), stable(app, "", &body));
     }
     let answer = Answer::read(request.send().await.unwrap()).await;
+    assert_uncompressed(&method, &url, &answer.headers);
     let expected = entry["refused"]["Status"].as_u64();
     let status = u64::from(answer.status.as_u16());
     assert!(
