@@ -110,7 +110,8 @@ async fn state_without_audit(app: &TestApp) -> String {
             (SELECT version, sealed_secret FROM untrusted_credentials) v),
         (SELECT json_agg(i ORDER BY digest) FROM credential_identifiers i),
         (SELECT json_agg(t ORDER BY digest) FROM (SELECT user_id, digest, kind FROM tickets) t),
-        (SELECT json_agg(a) FROM authentication_attempts a WHERE user_id = 278)
+        (SELECT json_agg(a) FROM authentication_attempts a WHERE user_id = 278),
+        (SELECT count(*) FROM password_mails)
     )";
     sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }
@@ -122,25 +123,64 @@ async fn chain_heads(app: &TestApp) -> String {
     sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }
 
-async fn execute_sql(app: &TestApp, statements: &'static str) {
+pub(crate) async fn execute_sql(app: &TestApp, statements: &'static str) {
     sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
 }
 
-/// Asserts that a change fails and has no effect while no event can be written, and succeeds once
-/// one can. `change` returns a status.
-async fn assert_needs_event(app: &TestApp, description: &str, change: impl AsyncFn() -> u16) {
+/// All state that a request can affect.
+#[derive(Debug, PartialEq)]
+pub(crate) struct State {
+    pub(crate) without_audit: String,
+    pub(crate) chain_heads: String,
+}
+
+/// Runs something while no event can be written, and asserts that it has no effect. Returns the state
+/// and the result.
+pub(crate) async fn without_events<T>(
+    app: &TestApp,
+    description: &str,
+    run: impl AsyncFnOnce() -> T,
+) -> (State, T) {
+    let state = async || State {
+        without_audit: state_without_audit(app).await,
+        chain_heads: chain_heads(app).await,
+    };
     execute_sql(
         app,
         "ALTER TABLE audit_events ADD CONSTRAINT refusing CHECK (sequence < 0) NOT VALID",
     )
     .await;
-    let before = (state_without_audit(app).await, chain_heads(app).await);
-    assert_eq!(change().await, 500, "{description}");
-    assert_eq!((state_without_audit(app).await, chain_heads(app).await), before, "{description}");
+    let before = state().await;
+    let result = run().await;
+    assert_eq!(state().await, before, "{description}");
     execute_sql(app, "ALTER TABLE audit_events DROP CONSTRAINT refusing").await;
+    (before, result)
+}
+
+/// Asserts that a change fails and has no effect while no event can be written, and succeeds once
+/// one can. `change` returns a status.
+pub(crate) async fn assert_needs_event(
+    app: &TestApp,
+    description: &str,
+    change: impl AsyncFn() -> u16,
+) {
+    let (before, status) = without_events(app, description, async || change().await).await;
+    assert_eq!(status, 500, "{description}");
     let status = change().await;
-    assert!((200..300).contains(&status), "{description}: {status}");
-    assert_ne!(state_without_audit(app).await, before.0, "{description}");
+    assert!((200..400).contains(&status), "{description}: {status}");
+    assert_ne!(state_without_audit(app).await, before.without_audit, "{description}");
+}
+
+/// As [`assert_needs_event`], for a request that returns something and changes nothing but the chain.
+pub(crate) async fn assert_reading_needs_event(
+    app: &TestApp,
+    description: &str,
+    read: impl AsyncFn() -> u16,
+) {
+    let (before, status) = without_events(app, description, async || read().await).await;
+    assert_eq!(status, 500, "{description}");
+    assert_eq!(read().await, 200, "{description}");
+    assert_ne!(chain_heads(app).await, before.chain_heads, "{description}");
 }
 
 /// The result of a command as an HTTP status.
@@ -154,7 +194,7 @@ async fn delete(app: &TestApp, path: &str, credentials: &Credentials) -> u16 {
 }
 
 /// Creates an identifier, a ticket and a counted failure, so that every change has an effect.
-async fn prepare(app: &TestApp, administrator: &Credentials) {
+pub(crate) async fn prepare(app: &TestApp, administrator: &Credentials) {
     app.save(administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
     app.command(&["ticket", "issue", "--user", "278"], "").assert_success();
     execute_sql(
@@ -165,12 +205,10 @@ async fn prepare(app: &TestApp, administrator: &Credentials) {
     .await;
 }
 
-#[sqlx::test]
-async fn every_kind_of_change_needs_its_event(pool: PgPool) {
-    let app = TestApp::spawn(pool).await;
-    let administrator = app.administrator();
+/// Calls of the User agent that change something, each with a body.
+pub(crate) fn calls() -> [(&'static str, Value); 11] {
     let password_change = json!({"AssociateId": PLAIN.0, "Password": "another password"});
-    for (call, body) in [
+    [
         ("SaveCredential", json!({"UserId": 278, "Credential": {"Value": "x"}})),
         (
             "SaveCredential",
@@ -188,7 +226,20 @@ async fn every_kind_of_change_needs_its_event(pool: PgPool) {
         ("SaveUser", json!({"AssociateId": 0, "Name": "new"})),
         ("MakeRetired", json!({"AssociateId": 278, "Retired": true})),
         ("MakeRetired", json!({"AssociateId": 278, "Retired": false})),
-    ] {
+    ]
+}
+
+/// Paths of which a DELETE ends or resets everything.
+pub(crate) const DELETIONS: [&str; 2] = ["/keeper/users/278/tickets", "/keeper/users/278/attempts"];
+
+/// The last change of a user.
+pub(crate) const DELETE_USER: &str = "/api/v1/Agents/User/DeleteUser?userId=278";
+
+#[sqlx::test]
+async fn every_kind_of_change_needs_its_event(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let administrator = app.administrator();
+    for (call, body) in calls() {
         if body["Retired"].is_null() {
             prepare(&app, &administrator).await;
         }
@@ -196,7 +247,7 @@ async fn every_kind_of_change_needs_its_event(pool: PgPool) {
         let change = async || app.post(&path, &administrator, &body).await.status.as_u16();
         assert_needs_event(&app, &format!("{call} {body}"), change).await;
     }
-    for path in ["/keeper/users/278/tickets", "/keeper/users/278/attempts"] {
+    for path in DELETIONS {
         prepare(&app, &administrator).await;
         assert_needs_event(&app, path, async || delete(&app, path, &administrator).await).await;
     }
@@ -222,23 +273,19 @@ async fn every_kind_of_change_needs_its_event(pool: PgPool) {
         let change = async || command_status(&app, arguments, input);
         assert_needs_event(&app, &arguments.join(" "), change).await;
     }
-    let path = "/api/v1/Agents/User/DeleteUser?userId=278";
-    let change = async || app.post(path, &administrator, &Value::Null).await.status.as_u16();
-    assert_needs_event(&app, path, change).await;
+    let change = async || app.post(DELETE_USER, &administrator, &Value::Null).await.status.as_u16();
+    assert_needs_event(&app, DELETE_USER, change).await;
 }
 
-#[sqlx::test]
-async fn every_change_of_an_external_user_needs_its_event(pool: PgPool) {
-    let app = TestApp::spawn(pool).await;
-    app.add_user((400, "ext"), &["--type", "external"]);
-    let administrator = Credentials::Ticket(app.ticket(&app.administrator()).await);
+/// Calls of the User agent that change an external user, each with a body.
+pub(crate) fn external_calls() -> [(&'static str, Value); 7] {
     let set = |flag: &str| {
         json!({
             "AssociateId": 400, "UserName": "renamed", "Password": "new", "RoleId": 4,
             "IsActive": false, "ExternalUserInfoModification": flag,
         })
     };
-    for (call, body) in [
+    [
         ("CreateExternalUser", json!({"UserName": "new", "Password": "x", "IsActive": true})),
         ("SetExternalUserInfo", set("UserName")),
         ("SetExternalUserInfo", set("Password")),
@@ -246,7 +293,15 @@ async fn every_change_of_an_external_user_needs_its_event(pool: PgPool) {
         ("SetExternalUserInfo", set("Active")),
         ("GenerateNewPasswordForExternalUser", json!({"AssociateName": "renamed"})),
         ("DeleteExternalUser", json!({"AssociateId": 400})),
-    ] {
+    ]
+}
+
+#[sqlx::test]
+async fn every_change_of_an_external_user_needs_its_event(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((400, "ext"), &["--type", "external"]);
+    let administrator = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    for (call, body) in external_calls() {
         let path = format!("/api/v1/Agents/User/{call}");
         let change = async || app.post(&path, &administrator, &body).await.status.as_u16();
         assert_needs_event(&app, &format!("{call} {body}"), change).await;

@@ -208,6 +208,39 @@ fn guides_quote_messages_that_exist() {
     });
 }
 
+/// The blocks of a document that no test runs although a comment names one: the test has neither the
+/// heading of the section, whose lines it would follow, nor each line of the block.
+fn blocks_that_their_test_does_not_run(document: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    for section in document.split("\n## ") {
+        let heading = section.lines().next().unwrap_or_default();
+        for comment in section.split("<!-- not run: ").skip(1) {
+            let Some((path, rest)) = comment.split_once(" runs it") else { continue };
+            if path.contains(char::is_whitespace) {
+                continue;
+            }
+            let test = fs::read_to_string(path).unwrap_or_default();
+            let block = rest.split("```").nth(1).unwrap_or_default();
+            let follows = test.contains(&format!("follow '{heading}'"));
+            if !follows && !block.lines().skip(1).all(|line| test.contains(line)) {
+                problems.push(format!("{path} does not run the lines below: {heading}"));
+            }
+        }
+    }
+    problems
+}
+
+#[test]
+fn tests_run_the_lines_that_comments_say_they_run() {
+    let comment = "<!-- not run: tests/api/commands/drain.rs runs it -->";
+    let text = format!("\n## Drain an instance\n{comment}\n```sh\nanother line\n```\n");
+    assert_eq!(blocks_that_their_test_does_not_run(&text).len(), 1);
+    assert_none(|file, text| {
+        let is_document = file.extension().is_some_and(|extension| extension == "md");
+        if is_document { blocks_that_their_test_does_not_run(text) } else { vec![] }
+    });
+}
+
 /// The status, error type and code of each row in the table of a section.
 fn error_codes(document: &str, heading: &str) -> BTreeSet<[String; 3]> {
     let text = fs::read_to_string(document).unwrap();
@@ -230,27 +263,84 @@ fn the_wire_contract_has_every_code_of_the_reference_and_no_other() {
     assert!(differences.is_empty(), "{differences:?}");
 }
 
-/// What prints a secret in a line of a document.
-const SECRET_SOURCES: [&str; 5] =
-    ["openssl rand", "/dev/urandom", "bao token create", "--stdout", "answers.toml)"];
+/// What prints a secret in a line of a document. The last two print names, addresses and hashes.
+const SECRET_SOURCES: [&str; 7] = [
+    "openssl rand",
+    "/dev/urandom",
+    "bao token create",
+    "--stdout",
+    "answers.toml)",
+    "pg_dump ",
+    "dumpdata ",
+];
 
-/// True for a line of a shell that writes a secret to a file which others can read.
-fn writes_a_readable_secret(line: &str) -> bool {
-    let target = line.rsplit_once('>').map_or("", |(_, target)| target.trim_start());
-    let is_file = target.starts_with(|first: char| first.is_alphanumeric() || first == '/');
-    let is_secret = SECRET_SOURCES.iter().any(|source| line.contains(source));
-    is_secret && is_file && !line.contains("umask") && !target.starts_with("/dev/")
+/// The ends of the settings that name a secret file.
+const SECRET_SETTINGS: [&str; 6] =
+    ["headers_file", "key_file", "password_file", "pin_file", "token_file", "url_file"];
+
+/// The file that a line of a shell writes; empty without one.
+fn written_file(line: &str) -> &str {
+    let target = line.rsplit_once('>').or_else(|| line.rsplit_once(" --file="));
+    let target = target.map_or("", |(_, target)| target.trim_start());
+    let file = target.split([' ', ')', ';']).next().unwrap_or_default();
+    let is_file = file.starts_with(|first: char| first.is_alphanumeric() || first == '/');
+    if is_file && !file.starts_with("/dev/") { file } else { "" }
+}
+
+/// The files of a document that only their owner may read: those of settings, and those whose mode a
+/// line changes.
+fn secret_files(text: &str) -> BTreeSet<&str> {
+    let files = text.lines().filter_map(|line| {
+        if let Some(rest) = line.trim_start().strip_prefix("chmod ") {
+            return rest.split_once("400 ").map(|(_, file)| file);
+        }
+        let (setting, file) = line.split_once(" = ")?;
+        SECRET_SETTINGS.iter().any(|end| setting.ends_with(end)).then(|| file.trim_matches('"'))
+    });
+    files.collect()
+}
+
+/// The lines of a document that write a secret to a file which others can read, even if only until
+/// the next line changes its mode.
+fn lines_that_write_readable_secrets(text: &str) -> Vec<&str> {
+    let secret_files = secret_files(text);
+    let is_readable = |line: &&str| {
+        let file = written_file(line);
+        let is_secret = SECRET_SOURCES.iter().any(|source| line.contains(source));
+        !file.is_empty() && !line.contains("umask") && (is_secret || secret_files.contains(file))
+    };
+    text.lines().filter(is_readable).collect()
 }
 
 #[test]
 fn lines_of_documents_write_secrets_that_only_their_owner_reads() {
-    assert!(writes_a_readable_secret("openssl rand -hex 32 > secret"));
-    assert!(!writes_a_readable_secret("(umask 377; openssl rand -hex 32 > secret)"));
+    for text in [
+        "openssl rand -hex 32 > secret",
+        "echo 'a password' >secret\nchmod 0400 secret",
+        "echo 'a password' > secret\n\n[directory]\npassword_file = \"secret\"",
+        "pg_dump --format=custom --file=keeper.dump \"$OWNER_URL\"",
+    ] {
+        assert_eq!(lines_that_write_readable_secrets(text), [text.lines().next().unwrap()]);
+    }
+    let text = "(umask 377; echo 'a password' >secret)\npassword_file = \"secret\"\necho 1 > other";
+    assert!(lines_that_write_readable_secrets(text).is_empty());
     assert_none(|file, text| {
         let is_document = file.extension().is_some_and(|extension| extension == "md");
-        let found = text.lines().filter(|line| is_document && writes_a_readable_secret(line));
-        found.map(str::to_owned).collect()
+        let found = if is_document { lines_that_write_readable_secrets(text) } else { vec![] };
+        found.into_iter().map(str::to_owned).collect()
     });
+}
+
+#[test]
+fn no_section_of_the_changelog_has_an_entry_twice() {
+    let text = fs::read_to_string("CHANGELOG.md").unwrap();
+    let mut repeated = Vec::new();
+    for section in text.split("\n### ") {
+        let mut seen = BTreeSet::new();
+        let entries = section.lines().filter(|line| line.starts_with("- "));
+        repeated.extend(entries.filter(|line| !seen.insert(*line)));
+    }
+    assert!(repeated.is_empty(), "{repeated:?}");
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, header::HeaderValue};
+use reqwest::{Client, Method, header::HeaderValue};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use url::form_urlencoded;
 
-use crate::support::{
-    Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TICKETS, TestApp, keeper,
+use crate::{
+    soap,
+    support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TICKETS, TestApp, keeper},
 };
 
 /// Runs requests against `serve` at the most verbose log level; returns its log lines.
@@ -62,8 +64,60 @@ async fn a_refused_login_logs_its_cause_once_with_the_request_id(pool: PgPool) {
     }
 }
 
-/// A line break and a terminal sequence, then text that looks like a line of the log.
-const FORGED: &str = "x\n2026-01-01T00:00:00Z ERROR forged\r\u{1b}[2J\u{2028}";
+/// A line break and a terminal sequence, then text that looks like a line of the log. It has no
+/// colon, where the name of Basic credentials ends.
+const FORGED: &str = "x\n1999-01-01T000000Z ERROR forged\r\u{1b}[2J\u{2028}";
+
+/// The forged line, and a name that a user could have.
+const FORGED_NAMES: [&str; 2] = [FORGED, "forged"];
+
+/// Sends the forged line in paths, queries and bodies; returns the statuses.
+async fn send_forged(client: &Client, url: &str, credentials: &Credentials) -> Vec<u16> {
+    let encoded = utf8_percent_encode(FORGED, NON_ALPHANUMERIC).to_string();
+    let paths = [
+        format!("/{encoded}"),
+        format!("/api/v1/User/{encoded}"),
+        format!("{PRINCIPAL}?$select={encoded}&{encoded}=1"),
+    ];
+    let bodies = [
+        json!({"UserId": 278, "Credential": {"Value": "x", "Type": {"Type": FORGED}}}),
+        json!({"UserId": 278, "Credential": {"Value": FORGED, "DisplayValue": FORGED}}),
+        json!({"UserId": FORGED, "Credential": FORGED}),
+        json!({FORGED: FORGED}),
+    ];
+    let paths = paths.iter().map(|path| client.get(format!("{url}{path}")));
+    let bodies = bodies.iter().map(|body| client.post(format!("{url}{SAVE}")).json(body));
+    let mut statuses = Vec::new();
+    for request in paths.chain(bodies) {
+        statuses.push(credentials.apply_to(request).send().await.unwrap().status().as_u16());
+    }
+    statuses
+}
+
+/// Logs in with a name by JSON, by the form of the login page, and by SOAP.
+async fn log_in_as(client: &Client, url: &str, name: &str) {
+    let login = json!({"UserName": name, "Password": FORGED});
+    let by_json = client.post(format!("{url}/login")).json(&login).send().await.unwrap();
+    assert_eq!(by_json.status(), 401, "{name:?}");
+    let page = Answer::read(client.get(format!("{url}/login")).send().await.unwrap()).await;
+    let cookie = page.cookie("__Host-KEEPER-LOGIN").unwrap();
+    let (_, token) = page.body.split_once("name=\"LoginToken\" value=\"").unwrap();
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("UserName", name)
+        .append_pair("Password", FORGED)
+        .append_pair("LoginToken", token.split('"').next().unwrap())
+        .finish();
+    let request = client.post(format!("{url}/login")).body(form);
+    let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+    let request = request.header("Cookie", format!("__Host-KEEPER-LOGIN={cookie}"));
+    assert_eq!(request.send().await.unwrap().status(), 401, "{name:?}");
+    // XML has no escape character.
+    let message = soap::login(&name.replace('\u{1b}', ""), "x");
+    let request = client.post(format!("{url}{}", soap::SERVICE)).body(message);
+    let request = request.header("Content-Type", "text/xml; charset=utf-8");
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    assert!(answer.body.contains(">false</AuthenticationSucceeded>"), "{name:?}: {answer:?}");
+}
 
 #[sqlx::test]
 async fn values_of_requests_are_not_logged_and_cannot_forge_lines(pool: PgPool) {
@@ -71,37 +125,21 @@ async fn values_of_requests_are_not_logged_and_cannot_forge_lines(pool: PgPool) 
     app.command(&["migrate"], "").assert_success();
     let mut command = keeper(&["serve"]);
     command.envs(app.variables()).env("KEEPER__LOG__LEVEL", "trace,actix_server=trace,sqlx=trace");
-    command.env("KEEPER__LOG__FORMAT", "text");
+    command.env("KEEPER__LOG__FORMAT", "text").env("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000");
     let server = Server::start(command).unwrap();
-    let url = &server.ready;
-    let administrator = app.administrator();
-    let encoded = utf8_percent_encode(FORGED, NON_ALPHANUMERIC).to_string();
-    for credentials in [Credentials::basic(FORGED, FORGED), administrator.clone()] {
-        for path in [
-            format!("/{encoded}"),
-            format!("/api/v1/User/{encoded}"),
-            format!("{PRINCIPAL}?$select={encoded}&{encoded}=1"),
-        ] {
-            let request = app.client.get(format!("{url}{path}"));
-            credentials.apply_to(request).send().await.unwrap();
-        }
-        let bodies = [
-            json!({"UserId": 278, "Credential": {"Value": "x", "Type": {"Type": FORGED}}}),
-            json!({"UserId": 278, "Credential": {"Value": FORGED, "DisplayValue": FORGED}}),
-            json!({"UserId": FORGED, "Credential": FORGED}),
-            json!({FORGED: FORGED}),
-        ];
-        for body in bodies {
-            let request = app.client.post(format!("{url}{SAVE}")).json(&body);
-            credentials.apply_to(request).send().await.unwrap();
-        }
+    let (client, url) = (&app.client, server.ready.as_str());
+    for name in FORGED_NAMES {
+        let statuses = send_forged(client, url, &Credentials::basic(name, FORGED)).await;
+        assert_eq!(statuses, [404, 401, 401, 401, 401, 401, 401], "{name:?}");
+        log_in_as(client, url, name).await;
     }
-    let login =
-        app.client.post(format!("{url}/login")).json(&json!({"Name": FORGED, "Password": "x"}));
-    login.send().await.unwrap();
+    let administrator = app.administrator();
+    let statuses = send_forged(client, url, &administrator).await;
+    assert_eq!(statuses[..2], [404, 404]);
+    assert_eq!(statuses[3..], [400, 200, 400, 400]);
     // A header has no line break. What is left is stored with the ticket.
     let device = HeaderValue::from_bytes("x\tERROR forged\u{2028}".as_bytes()).unwrap();
-    let ticket = app.client.post(format!("{url}{TICKETS}")).header("User-Agent", device);
+    let ticket = client.post(format!("{url}{TICKETS}")).header("User-Agent", device);
     let issued = administrator.apply_to(ticket).send().await.unwrap();
     assert_eq!(issued.status(), 201);
     server.signal(Signal::TERM);
@@ -109,6 +147,7 @@ async fn values_of_requests_are_not_logged_and_cannot_forge_lines(pool: PgPool) 
     assert!(ended_well, "{log}");
     assert!(log.lines().count() > 20, "{log}");
     // No value is logged, so none needs escaping.
+    assert!(!log.lines().any(|line| line.starts_with("1999")), "{log}");
     assert!(!log.contains("forged"), "{log}");
 }
 

@@ -1,11 +1,16 @@
 //! The password policy: every way to set a password enforces it, in the language of the caller.
 
+use credential_keeper::{Effect, describe_routes};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{
-    Answer, Credentials, PLAIN, PRINCIPAL, TestApp, keeper, password_of, run_with_input,
+use crate::{
+    audited_routes::is_at,
+    pages::admin_browser::{Browser, form},
+    support::{
+        Answer, Credentials, PLAIN, PRINCIPAL, TestApp, keeper, password_of, run_with_input,
+    },
 };
 
 const NIST: (&str, &str) = ("KEEPER__PASSWORDS__POLICY", "nist");
@@ -33,84 +38,201 @@ const REFUSED: [(&str, &str); 7] = [
     ("øaøaøaøaøaøaøaøaøa", "is too easy to guess"),
 ];
 
+/// A request that sets a password: method and path, body, and the member of the password.
+type Request = (&'static str, &'static str, Value, &'static str);
+
+/// The name of a new user who would have the password.
+const NEW: &str = "paulpaulpaul";
+
+/// The requests that set the password of the plain user.
+fn requests_for_passwords(password: &str) -> [Request; 6] {
+    let old = password_of("paul");
+    [
+        (
+            "POST",
+            "/api/v1/Agents/User/SaveCredential",
+            json!({"UserId": 278, "Credential": {"Value": password}}),
+            "Credential.Value",
+        ),
+        (
+            "POST",
+            "/api/v1/Agents/User/SetPassword",
+            json!({"AssociateId": 278, "Password": password}),
+            "Password",
+        ),
+        (
+            "POST",
+            "/api/v1/Agents/User/SetPasswordFromName",
+            json!({"AssociateName": "paul", "Password": password}),
+            "Password",
+        ),
+        (
+            "POST",
+            "/api/v1/Agents/User/ChangePassword",
+            json!({"AssociateId": 278, "OldPassword": old, "NewPassword": password}),
+            "NewPassword",
+        ),
+        (
+            "POST",
+            "/api/v1/Agents/User/ChangePasswordFromName",
+            json!({"AssociateName": "paul", "OldPassword": old, "NewPassword": password}),
+            "NewPassword",
+        ),
+        (
+            "POST",
+            "/api/v1/Agents/User/ChangeOwnPassword",
+            json!({"OldPassword": old, "NewPassword": password}),
+            "NewPassword",
+        ),
+    ]
+}
+
+/// The requests that save a user with a password.
+fn requests_for_users(password: &str) -> [Request; 8] {
+    let credential = json!({"Value": password});
+    let credentials = json!([credential]);
+    let sid = json!({"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5"});
+    let external = json!({
+        "AssociateId": 400, "UserName": NEW, "Password": password, "RoleId": 9, "IsActive": true,
+        "ExternalUserInfoModification": "All",
+    });
+    let resolved = json!({
+        "ContactId": 2, "UserType": "InternalAssociate",
+        "Credential": {"Value": password, "DisplayValue": NEW},
+    });
+    let typed = json!({
+        "UserType": "InternalAssociate", "User": {"AssociateId": 278, "Credentials": credentials},
+    });
+    [
+        (
+            "POST",
+            "/api/v1/Agents/User/SaveUser",
+            json!({"AssociateId": 278, "Name": "paul", "Credentials": credentials}),
+            "Credentials[0].Value",
+        ),
+        (
+            "POST",
+            "/api/v1/Agents/User/SaveUserFromName",
+            json!({"UserName": "paul", "User": {"Credentials": [sid, credential]}}),
+            "User.Credentials[1].Value",
+        ),
+        ("POST", "/api/v1/Agents/User/ChangeUserType", typed, "User.Credentials[0].Value"),
+        ("POST", "/api/v1/Agents/User/CreateExternalUser", external.clone(), "Password"),
+        ("POST", "/api/v1/Agents/User/SetExternalUserInfo", external, "Password"),
+        ("POST", "/api/v1/Agents/User/ResolveUserFromInfo", resolved, "Credential.Value"),
+        (
+            "POST",
+            "/api/v1/User",
+            json!({"Name": NEW, "Credentials": credentials}),
+            "Credentials[0].Value",
+        ),
+        ("PUT", "/api/v1/User/278", json!({"Credentials": credentials}), "Credentials[0].Value"),
+    ]
+}
+
+/// The forms of pages with a password: the path and the query of the page, and the path of the form.
+const FORMS: [(&str, &str); 2] = [
+    ("/admin/users/278/credential?type=CRM5%2FPASSWORD", "/admin/users/278/credential"),
+    ("/account/change-password", "/account/change-password"),
+];
+
+/// Further routes that set a password, each with its test.
+const ELSEWHERE: [(&str, &str); 3] = [
+    (
+        "POST /login/change-password",
+        "change_required::page::mistakes_are_shown_beside_the_field_and_change_nothing",
+    ),
+    (
+        "POST /account/password",
+        "mail::links::a_refused_password_keeps_the_link_and_names_the_reasons",
+    ),
+    ("POST /admin/import", "the_policy_applies_neither_to_other_types_nor_to_imported_hashes"),
+];
+
+/// The routes that change something, and set no password that the caller chooses.
+const WITHOUT_PASSWORD: [&str; 40] = [
+    "POST /api/v1/Agents/User/DeleteCredential",
+    "POST /api/v1/Agents/User/SetGeneratedPassword",
+    "POST /api/v1/Agents/User/SetGeneratedPasswordFromName",
+    "POST /api/v1/Agents/User/SendChangePasswordEMail",
+    "POST /api/v1/Agents/User/MakeRetired",
+    "POST /api/v1/Agents/User/DeleteUser",
+    "POST /api/v1/Agents/User/DeleteUserFromName",
+    "POST /api/v1/Agents/User/RemoveLicenses",
+    "POST /api/v1/Agents/User/DeleteExternalUser",
+    "POST /api/v1/Agents/User/GenerateNewPasswordForExternalUser",
+    "POST /api/v1/Agents/User/SaveUntrustedCredentials",
+    "POST /api/v1/Agents/User/SaveUntrustedCredentialsForAssociate",
+    "POST /api/v1/Agents/User/GetUntrustedCredentials",
+    "POST /api/v1/Agents/User/GetUntrustedCredentialsForAssociate",
+    "POST /api/v1/Agents/User/RemoveUntrustedCredentials",
+    "POST /api/v1/Agents/User/RemoveUntrustedCredentialsForAssociate",
+    "DELETE /api/v1/User/{user}",
+    "DELETE /keeper/users/{id}/tickets",
+    "DELETE /keeper/users/{id}/tickets/{ticket}",
+    "DELETE /keeper/users/{id}/attempts",
+    "PUT /keeper/users/{id}/role",
+    "PUT /keeper/users/{id}/change-required",
+    "DELETE /keeper/users/{id}/change-required",
+    "POST /account/forgotten",
+    "POST /account/sessions",
+    "POST /admin/export",
+    "POST /admin/import/{import}/cancel",
+    "POST /admin/users/new",
+    "POST /admin/users/{id}/change",
+    "POST /admin/users/{id}/retire",
+    "POST /admin/users/{id}/reactivate",
+    "POST /admin/users/{id}/delete",
+    "POST /admin/users/{id}/unlock",
+    "POST /admin/users/{id}/credential/expire",
+    "POST /admin/users/{id}/credential/delete",
+    "POST /admin/users/{id}/credential/require-change",
+    "POST /admin/users/{id}/credential/clear-change",
+    "POST /admin/users/{id}/password",
+    "POST /admin/users/{id}/tickets/end",
+    "POST /admin/users/{id}/tickets/end-all",
+];
+
+#[test]
+fn no_route_that_sets_a_password_is_missing() {
+    let requests = requests_for_passwords("x").into_iter().chain(requests_for_users("x"));
+    let forms = FORMS.map(|(_, path)| ("POST", path));
+    let sent = requests.map(|(method, path, ..)| (method, path)).chain(forms);
+    let sent: Vec<_> = sent.collect();
+    for route in describe_routes().into_iter().filter(|route| route.effect == Effect::Changes) {
+        let name = format!("{} {}", route.method, route.path);
+        let mut sent = sent.iter();
+        let is_sent = sent.any(|(method, path)| *method == route.method && is_at(path, route.path));
+        let is_elsewhere = ELSEWHERE.iter().any(|(known, _)| *known == name);
+        let is_without = WITHOUT_PASSWORD.contains(&name.as_str());
+        let lists = [is_sent, is_elsewhere, is_without];
+        assert_eq!(lists.iter().filter(|is_in| **is_in).count(), 1, "{name}: {lists:?}");
+    }
+}
+
 #[sqlx::test]
 async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
-    let app = app_with_policy(pool).await;
+    let mut app = TestApp::spawn(pool).await;
+    app.add_user((400, "extern"), &["--type", "external"]);
+    app.reconfigure(&[NIST]).await;
     let (administrator, plain) = (app.administrator(), app.plain());
     for (password, reason) in REFUSED {
-        let credential = json!({"Value": password});
-        let sid = json!({"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5"});
-        for (name, credentials, body, field) in [
-            (
-                "SaveCredential",
-                &administrator,
-                json!({"UserId": 278, "Credential": credential}),
-                "Credential.Value",
-            ),
-            (
-                "SaveCredential",
-                &plain,
-                json!({"UserId": 278, "Credential": credential}),
-                "Credential.Value",
-            ),
-            (
-                "SetPassword",
-                &administrator,
-                json!({"AssociateId": 278, "Password": password}),
-                "Password",
-            ),
-            (
-                "SetPasswordFromName",
-                &administrator,
-                json!({"AssociateName": "paul", "Password": password}),
-                "Password",
-            ),
-            (
-                "ChangePassword",
-                &administrator,
-                json!({"AssociateId": 278, "OldPassword": password_of("paul"), "NewPassword": password}),
-                "NewPassword",
-            ),
-            (
-                "ChangeOwnPassword",
-                &plain,
-                json!({"OldPassword": password_of("paul"), "NewPassword": password}),
-                "NewPassword",
-            ),
-            (
-                "SaveUser",
-                &administrator,
-                json!({"AssociateId": 278, "Name": "paul", "Credentials": [credential]}),
-                "Credentials[0].Value",
-            ),
-            (
-                "SaveUserFromName",
-                &administrator,
-                json!({"UserName": "paul", "User": {"Credentials": [sid, credential]}}),
-                "User.Credentials[1].Value",
-            ),
-            (
-                "ChangeUserType",
-                &administrator,
-                json!({
-                    "UserType": "InternalAssociate",
-                    "User": {"AssociateId": 278, "Credentials": [credential]},
-                }),
-                "User.Credentials[0].Value",
-            ),
-            (
-                "CreateExternalUser",
-                &administrator,
-                json!({"UserName": "paulpaulpaul", "Password": password, "IsActive": true}),
-                "Password",
-            ),
-        ] {
-            let answer = call(&app, name, credentials, &body).await;
-            answer.assert_refused(400, "ArgumentException", "password_refused");
-            let error = answer.json();
-            assert_eq!(error["Field"], field, "{name}");
-            let message = error["Message"].as_str().unwrap();
-            assert_eq!(message, format!("{field}: {reason}"), "{name}: {password}");
+        let requests = requests_for_passwords(password).into_iter();
+        for (method, path, body, field) in requests.chain(requests_for_users(password)) {
+            let callers = match path.rsplit_once('/') {
+                Some((_, "SaveCredential")) => vec![&administrator, &plain],
+                Some((_, "ChangeOwnPassword")) => vec![&plain],
+                _ => vec![&administrator],
+            };
+            for caller in callers {
+                let request = app.request(method.parse().unwrap(), path, caller).json(&body);
+                let answer = Answer::read(request.send().await.unwrap()).await;
+                answer.assert_refused(400, "ArgumentException", "password_refused");
+                let error = answer.json();
+                assert_eq!(error["Field"], field, "{path}");
+                let message = error["Message"].as_str().unwrap();
+                assert_eq!(message, format!("{field}: {reason}"), "{path}: {password}");
+            }
         }
         app.get(PRINCIPAL, &plain).await.assert_status(200);
         for arguments in [
@@ -124,6 +246,28 @@ async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
         }
     }
     app.get(PRINCIPAL, &Credentials::basic("paulpaul", "x")).await.assert_unauthenticated();
+}
+
+#[sqlx::test]
+async fn every_form_with_a_password_enforces_the_policy(pool: PgPool) {
+    let app = app_with_policy(pool).await;
+    for (page, action) in FORMS {
+        let sender = if page.starts_with("/admin/") { "anna" } else { PLAIN.1 };
+        let browser = Browser::signed_in(&app, sender).await;
+        for (password, reason) in REFUSED {
+            let typed = [
+                ("CredentialValue", password),
+                ("OldPassword", "paul-password"),
+                ("NewPassword", password),
+                ("RepeatedPassword", password),
+            ];
+            let refused = browser.send(&form(&browser.open(page).await, action), &typed).await;
+            refused.assert_status(400);
+            let reason = reason.replace('\'', "&#39;");
+            assert!(refused.body.contains(&reason), "{action} {password}: {refused:?}");
+        }
+    }
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]

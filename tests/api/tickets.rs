@@ -1,13 +1,19 @@
 //! Tickets: how they are issued, stored, extended and ended.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use data_encoding::HEXLOWER;
 use reqwest::Method;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime, UtcDateTime};
 
 use crate::support::{
     Answer, CURRENT_TICKET, Credentials, PLAIN, PRINCIPAL, TICKETS, TOKEN, TestApp, assert_becomes,
+    hex,
 };
 
 async fn end_current(app: &TestApp, credentials: &Credentials) -> Answer {
@@ -57,14 +63,50 @@ async fn neither_a_ticket_nor_a_token_obtains_a_ticket(pool: PgPool) {
     }
 }
 
+/// Every row of every table, as text. PostgreSQL prints bytes as hexadecimal digits.
+async fn all_rows(app: &TestApp) -> String {
+    let tables = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&app.pool).await.unwrap();
+    let mut rows = String::new();
+    for table in tables {
+        let statement = format!("SELECT t::text FROM {table} t");
+        let found = sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_all(&app.pool).await;
+        let found: Vec<String> = found.unwrap();
+        rows.extend(found);
+    }
+    rows
+}
+
 #[sqlx::test]
-async fn only_digests_of_tickets_are_stored(pool: PgPool) {
+async fn only_digests_of_tickets_and_sessions_are_stored(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
-    let row = sqlx::query_scalar!(r#"SELECT t::text AS "row!" FROM tickets t"#);
-    let row = row.fetch_one(&app.pool).await.unwrap();
-    let (_, secret) = ticket.split_at(3);
-    assert!(!row.contains(secret));
+    let Credentials::Session { cookie, .. } = app.session(PLAIN.1).await else {
+        panic!("no session");
+    };
+    let ticket = ticket.trim_start_matches("7T:");
+    let ticket_bytes = STANDARD.decode(ticket).unwrap();
+    let (units, _) = ticket_bytes.as_chunks::<2>();
+    let units: Vec<_> = units.iter().copied().map(u16::from_le_bytes).collect();
+    let inner = String::from_utf16(&units).unwrap();
+    let (guid, _) = inner.split_once(';').unwrap();
+    let session_bytes = URL_SAFE_NO_PAD.decode(&cookie).unwrap();
+    let rows = all_rows(&app).await;
+    for (text, bytes) in [
+        (ticket, ticket_bytes.as_slice()),
+        (cookie.as_str(), &session_bytes),
+        (guid, guid.as_bytes()),
+        (&guid.replace('-', ""), inner.as_bytes()),
+    ] {
+        // A digest without a key would do, too, to recognize a ticket.
+        let digest = HEXLOWER.encode(&Sha256::digest(bytes));
+        for stored in [text, &hex(text), &HEXLOWER.encode(bytes), &digest] {
+            assert!(!rows.contains(stored), "{stored} of {text}: {rows}");
+        }
+    }
+    let kinds = "SELECT kind FROM tickets WHERE user_id = 278 ORDER BY kind";
+    let kinds: Vec<String> = sqlx::query_scalar(kinds).fetch_all(&app.pool).await.unwrap();
+    assert_eq!(kinds, ["session", "ticket"]);
 }
 
 /// The bytes that the text of a ticket encodes.

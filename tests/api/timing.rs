@@ -217,24 +217,37 @@ impl<'app> Observed<'app> {
         self.assert_same_statements(refusals, 2)
     }
 
-    /// As [`Self::assert_same_work`], with this number of statements. A distributed database needs more
-    /// statements, each on one shard, for the same work.
-    fn assert_same_statements(self, mut refusals: Vec<Refusal>, number: usize) -> Vec<Refusal> {
+    /// As [`Self::assert_same_work`], with this number of statements.
+    fn assert_same_statements(self, refusals: Vec<Refusal>, number: usize) -> Vec<Refusal> {
+        let status = self.transport.refusal();
+        let refusals = self.stop(refusals);
+        assert_alike(&refusals, (1, status), number);
+        refusals
+    }
+
+    /// Stops the service, and reads the statements of the refusals in its log.
+    fn stop(self, mut refusals: Vec<Refusal>) -> Vec<Refusal> {
         self.server.signal(Signal::TERM);
         let (_, log) = self.server.wait();
         let log: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for refusal in &mut refusals {
             refusal.work.statements = statements(&log, &refusal.id);
         }
-        let expected = &refusals[0].work;
-        assert_eq!((expected.jobs, expected.status), (1, self.transport.refusal()));
-        let counted = expected.statements.len();
-        let is_expected = if is_distributed() { counted > number } else { counted == number };
-        assert!(is_expected, "{expected:?}");
-        for Refusal { description, id, work, .. } in &refusals {
-            assert_eq!(work, expected, "{description} ({id})");
-        }
         refusals
+    }
+}
+
+/// Checks that every refusal did the work of the first one, with these jobs and this status, and this
+/// number of statements. A distributed database needs more statements, each on one shard, for the same
+/// work.
+fn assert_alike(refusals: &[Refusal], expected: (i64, u16), number: usize) {
+    let first = &refusals[0].work;
+    assert_eq!((first.jobs, first.status), expected);
+    let counted = first.statements.len();
+    let is_expected = if is_distributed() { counted > number } else { counted == number };
+    assert!(is_expected, "{first:?}");
+    for Refusal { description, id, work, .. } in refusals {
+        assert_eq!(work, first, "{description} ({id})");
     }
 }
 
@@ -411,6 +424,14 @@ async fn every_refused_login_does_the_same_work_when_a_directory_verifies_passwo
     for case in NAMES.into_iter().chain(DIRECTORY_NAMES) {
         refusals.push(observed.refuse(case, "wrong", &format!("guess for {}", case.0)).await);
     }
+    // A repeated guess is in the cache, unless the directory refused it for another reason.
+    for case in NAMES.into_iter().take(3).chain(DIRECTORY_NAMES) {
+        refusals.push(observed.refuse(case, "repeated", &format!("guess for {}", case.0)).await);
+    }
+    let status = observed.transport.refusal();
+    let refusals = observed.stop(refusals);
+    let (wrong, repeated) = refusals.split_at(NAMES.len() + DIRECTORY_NAMES.len());
     // A third statement counts the failure.
-    observed.assert_same_statements(refusals, 3);
+    assert_alike(wrong, (1, status), 3);
+    assert_alike(repeated, (0, status), 3);
 }

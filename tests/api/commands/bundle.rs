@@ -2,12 +2,14 @@
 
 use std::{
     fs,
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use rustix::process::Signal;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -15,7 +17,7 @@ use crate::{
     canary::{MARKER, assert_no_secret},
     support::{
         CommandOutput, Credentials, Instance, PLAIN, PRINCIPAL, SAVE, SETTINGS_REFUSED, TestApp,
-        keeper, run_with_input,
+        keeper, run_with_input, wait_until,
     },
 };
 
@@ -126,6 +128,28 @@ async fn a_bundle_describes_the_installation_and_its_running_instance(pool: PgPo
 }
 
 #[sqlx::test]
+async fn a_stopped_command_leaves_no_incomplete_bundle(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle.tar.gz");
+    // An instance that never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let mut command = keeper(&["doctor", "--bundle", bundle.to_str().unwrap(), "--url", &url]);
+        command.envs(app.variables()).stdin(Stdio::null());
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("the command creates the bundle", async || bundle.exists()).await;
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{signal:?}: {stderr}");
+        assert!(stderr.contains("stopped; no bundle was written"), "{stderr}");
+        assert!(!bundle.exists(), "{signal:?}");
+    }
+}
+
+#[sqlx::test]
 async fn a_bundle_says_what_is_away(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();
@@ -201,6 +225,11 @@ async fn a_bundle_names_the_problem_of_invalid_settings_without_values(pool: PgP
     }
 }
 
+/// The digest of an application's secret, which can be weak.
+fn application_digest() -> String {
+    "d1".repeat(32)
+}
+
 /// Settings with a secret in every place that can hold one.
 fn settings_with_secrets(folder: &Path, url: &str) -> Vec<(String, String)> {
     let secret_file = |name: &str, content: &str| {
@@ -211,11 +240,17 @@ fn settings_with_secrets(folder: &Path, url: &str) -> Vec<(String, String)> {
     };
     let with_password = url.replacen('@', &format!(":{MARKER}-database@"), 1);
     let settings = folder.join("settings.toml");
-    let issuers = format!(
+    let sink_key = format!("{MARKER}-key-of-the-sink-0123456789");
+    let sink_key = secret_file("sink-key", &format!("whsec_{}", STANDARD.encode(sink_key)));
+    let text = format!(
         "[authentication]\nissuers = [{{ issuer = 'i', audience = 'a', credential_type = \
-         'ActiveDirectory', jwks_url = 'https://localhost:1/keys?key={MARKER}-issuer' }}]\n"
+         'ActiveDirectory', jwks_url = 'https://localhost:1/keys?key={MARKER}-issuer' }}]\n\
+         [[installation.applications]]\nname = 'a'\ntoken_sha256 = '{}'\n\
+         [audit]\nsinks = [{{ name = 'siem', type = 'webhook', url = \
+         'https://localhost:1/receiver/{MARKER}-sink', key_file = '{sink_key}' }}]\n",
+        application_digest()
     );
-    fs::write(&settings, issuers).unwrap();
+    fs::write(&settings, text).unwrap();
     let directory_password = secret_file("directory-password", &format!("{MARKER}-directory"));
     [
         ("KEEPER_CONFIG", settings.to_str().unwrap().to_owned()),
@@ -273,10 +308,16 @@ async fn no_secret_is_in_a_bundle(pool: PgPool) {
         assert_no_secret(name, &content);
         let text = String::from_utf8(content).unwrap();
         assert!(keys.iter().all(|key| !text.contains(key)), "a key is in {name}");
+        assert!(!text.contains(&application_digest()), "a digest of a secret is in {name}");
     }
     // The values that were replaced are in their places.
     let settings = read(&unpacked, "settings.toml");
-    for shown in [":redacted@", "keys?redacted", "smtps://redacted:redacted@"] {
+    for shown in [
+        ":redacted@",
+        "keys?redacted",
+        "smtps://redacted:redacted@",
+        "\"https://localhost:1/redacted\"",
+    ] {
         assert!(settings.contains(shown), "{shown}: {settings}");
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     process::Stdio,
-    time::Duration,
 };
 
 use rustix::{
@@ -14,7 +13,8 @@ use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 
 use crate::support::{
-    Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, free_address, keeper, started, wait_until,
+    Credentials, Instance, PLAIN, PRINCIPAL, SAVE, SETTINGS_RELOADED, Server, TestApp,
+    assert_becomes, free_address, keeper, started, wait_until,
 };
 
 fn serve_with(app: &TestApp, variables: &[(&str, &str)]) -> Result<Server, String> {
@@ -133,10 +133,9 @@ async fn serve_applies_migrations_if_configured(pool: PgPool) {
 #[sqlx::test]
 async fn accepted_requests_finish_before_the_exit(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").assert_success();
     // One caller uses half of the connections.
-    let server = serve_with(&app, &[("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "20")]).unwrap();
-    let url = format!("{}{SAVE}", server.ready);
+    let instance = Instance::start(&app, &[("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "20")]);
+    let url = format!("{}{SAVE}", instance.server.ready);
     // All saves wait for the locked row, so all have been accepted.
     let mut held = app.pool.begin().await.unwrap();
     sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
@@ -151,13 +150,15 @@ async fn accepted_requests_finish_before_the_exit(pool: PgPool) {
         })
         .collect();
     app.wait_for_blocked_sessions(10).await;
-    server.signal(Signal::TERM);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(instance.readiness().await, 200);
+    instance.server.signal(Signal::TERM);
+    // The shutdown has begun.
+    assert_becomes(503, async || instance.readiness().await).await;
     held.rollback().await.unwrap();
     for save in saves {
         assert_eq!(save.await.unwrap().unwrap().status(), 200);
     }
-    let (ended_well, log) = server.wait();
+    let (ended_well, log) = instance.server.wait();
     assert!(ended_well, "{log}");
     let version = sqlx::query_scalar!("SELECT version FROM credentials WHERE user_id = 278");
     assert_eq!(version.fetch_one(&app.pool).await.unwrap(), 12);
@@ -235,14 +236,10 @@ async fn core_dumps_are_disabled_and_memory_is_locked_if_allowed(pool: PgPool) {
 #[sqlx::test]
 async fn serve_keeps_serving_at_sighup(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").assert_success();
-    let server = serve_with(&app, &[]).unwrap();
-    server.signal(Signal::HUP);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let request = app.client.get(format!("{}{PRINCIPAL}", server.ready));
-    let answer = app.administrator().apply_to(request).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    server.signal(Signal::TERM);
-    let (ended_well, log) = server.wait();
-    assert!(ended_well, "{log}");
+    let instance = Instance::start(&app, &[]);
+    let reloads = instance.metric(SETTINGS_RELOADED).await.unwrap();
+    instance.server.signal(Signal::HUP);
+    instance.wait_for_more(SETTINGS_RELOADED, reloads).await;
+    instance.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
+    instance.stop();
 }

@@ -31,14 +31,14 @@ use crate::{
 
 /// Asserts the error of a directory that has not decided.
 #[track_caller]
-fn assert_undecided(answer: &Answer) {
+pub(super) fn assert_undecided(answer: &Answer) {
     answer.assert_refused(503, "SoServiceUnavailableException", "directory_unavailable");
     assert_eq!(answer.header("retry-after"), "1");
     assert!(!answer.body.contains("localhost"), "{answer:?}");
 }
 
 /// The failures in a row of a user, or of the only unknown name, by type.
-async fn failures(app: &TestApp, condition: &str) -> Vec<(String, i32)> {
+pub(super) async fn failures(app: &TestApp, condition: &str) -> Vec<(String, i32)> {
     let statement = format!(
         "SELECT credential_type, failures FROM authentication_attempts WHERE user_id {condition}
          ORDER BY credential_type"
@@ -128,7 +128,7 @@ async fn a_slow_directory_delays_no_password_here(pool: PgPool) {
 
 /// A directory whose only user has the SID `S-1-5-21-1-2-3-1`, and that answers binds of users with
 /// `bind`. It asks for the binds of the service with the DN of the settings.
-fn directory_with(
+pub(super) fn directory_with(
     dn: &'static str,
     bind: impl Fn(u8) -> Vec<u8> + Send + Sync + 'static,
 ) -> RawDirectory {
@@ -148,7 +148,7 @@ fn directory_with(
 }
 
 /// The answer to a bind, with a diagnostic message.
-fn bound(id: u8, code: u8, text: &str) -> Vec<u8> {
+pub(super) fn bound(id: u8, code: u8, text: &str) -> Vec<u8> {
     let text = element(4, text.as_bytes());
     message(id, &element(0x61, &[&[0x0a, 1, code, 4, 0], &text[..]].concat()))
 }
@@ -323,9 +323,15 @@ async fn an_entry_with_another_identifier_is_not_the_user(pool: PgPool) {
 
 #[sqlx::test]
 async fn every_refusal_takes_longer_than_the_deadline_and_no_success_does(pool: PgPool) {
-    let slapd = Slapd::start(&person("ola", 1101, "of ola"));
+    const NAMES: [&str; 4] = ["ola", "olav", "oda", "odin"];
+    const PASSWORD: &str = "of the directory";
+    let people = NAMES.into_iter().zip(1101..).map(|(name, id)| person(name, id, PASSWORD));
+    let slapd = Slapd::start(&people.collect::<String>());
     let app = spawn(pool, &slapd.variables(), &SETTINGS).await;
-    add(&app, (501, "ola"), 1101).await;
+    for ((name, id), relative_id) in NAMES.into_iter().zip(501..).zip(1101..) {
+        add(&app, (id, name), relative_id).await;
+    }
+    app.add_user((600, "hanna"), &[]);
     let time = async |name: &str, password: &str| {
         let started = Instant::now();
         let status = login(&app, name, password).await.status.as_u16();
@@ -338,10 +344,17 @@ async fn every_refusal_takes_longer_than_the_deadline_and_no_success_does(pool: 
             assert!(time >= Duration::from_millis(1250), "{kind} {name}: {time:?}");
         }
     }
-    for (name, password) in [("ola", "of ola".to_owned()), (PLAIN.1, password_of(PLAIN.1))] {
-        let (status, time) = time(name, &password).await;
-        assert_eq!(status, 200);
-        assert!(time < Duration::from_millis(1250), "{name}: {time:?}");
+    // A busy machine may delay a login, but only a wait delays each of several.
+    let here = [PLAIN.1, "anna", "hanna"].map(|name| (name, password_of(name)));
+    let there = NAMES.map(|name| (name, PASSWORD.to_owned()));
+    for logins in [&here[..], &there[..]] {
+        let mut fastest = Duration::MAX;
+        for (name, password) in logins {
+            let (status, time) = time(name, password).await;
+            assert_eq!(status, 200, "{name}");
+            fastest = fastest.min(time);
+        }
+        assert!(fastest < Duration::from_millis(1250), "{logins:?}: {fastest:?}");
     }
 }
 

@@ -18,6 +18,10 @@ use crate::support::{
     page_done, result,
 };
 
+/// Time limits that a busy machine does not reach.
+const PATIENT: [(&str, &str); 2] =
+    [("CONNECT_TIMEOUT_SECONDS", "30"), ("SEARCH_TIMEOUT_SECONDS", "30")];
+
 const SID: &[u8] = b"\x01\x02\0\0\0\0\0\x05\x20\0\0\0\x20\x02\0\0";
 
 /// An entry of a user.
@@ -32,7 +36,7 @@ async fn spawn_with_answer(
 ) -> (TestApp, Arc<Mutex<Vec<u8>>>, RawDirectory) {
     let answer = Arc::default();
     let server = start(Arc::clone(&answer));
-    (spawn(pool, &server.variables(), &[]).await, answer, server)
+    (spawn(pool, &server.variables(), &PATIENT).await, answer, server)
 }
 
 /// Asserts that `count` messages were invalid, the last one in the answer to this search.
@@ -75,7 +79,8 @@ async fn an_invalid_message_is_refused(pool: PgPool) {
         *answer.lock().unwrap() = bytes;
         let started = Instant::now();
         assert_invalid(&app, count, name).await;
-        assert!(started.elapsed() < Duration::from_secs(1), "{name}");
+        // It is refused, and no further byte is waited for.
+        assert!(started.elapsed() < Duration::from_secs(20), "{name}");
         app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
     }
 }
@@ -108,7 +113,7 @@ async fn a_connection_that_ends_within_a_message_is_refused(pool: PgPool) {
 async fn a_hundred_thousand_entries_are_refused(pool: PgPool) {
     let server =
         RawDirectory::answering(|id| Some([user(id).repeat(100_000), done(id, 0)].concat()));
-    let app = spawn(pool, &server.variables(), &[("SEARCH_TIMEOUT_SECONDS", "5")]).await;
+    let app = spawn(pool, &server.variables(), &PATIENT).await;
     let service = Instance::start(&app, &[("KEEPER__LOG__LEVEL", "info")]);
     let started = Instant::now();
     for (path, field, value) in [
@@ -119,7 +124,7 @@ async fn a_hundred_thousand_entries_are_refused(pool: PgPool) {
         let body = json!({ "Type": "ActiveDirectory", field: value });
         service.post(path, &app.administrator(), &body).await.assert_field_refused(field);
     }
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     let name = "keeper_directory_searches_total{outcome=\"too_many_entries\"}";
     assert_eq!(service.metric(name).await, Some(3.0));
     let log = service.stop();
@@ -139,7 +144,7 @@ async fn pages_that_are_too_long_together_are_refused(pool: PgPool) {
         let cookie: &[u8] = if is_last { b"" } else { b"more" };
         Some([entry(id, "cn=ola", &attributes).repeat(2), page_done(id, cookie)].concat())
     });
-    let app = spawn(pool, &server.variables(), &[("SEARCH_TIMEOUT_SECONDS", "5")]).await;
+    let app = spawn(pool, &server.variables(), &PATIENT).await;
     // The limit of 16 MiB counts for each search, not for each connection.
     for _ in 0..2 {
         pages.store(30, Ordering::SeqCst);

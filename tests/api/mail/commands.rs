@@ -107,18 +107,19 @@ const OFFER: &str = "250-localhost\r\n250 AUTH PLAIN\r\n";
 async fn doctor_tells_why_a_login_failed(pool: PgPool) {
     let server = MailServer::start();
     let app = spawn(pool, &server).await;
-    let cases: [(&'static [&'static str], &str); 4] = [
-        (&[OFFER, "535 marker\r\n"], "password of mail.smtp_url with code 535"),
-        (&[OFFER, "454 marker\r\n"], "turned the service away with code 454"),
-        (&[OFFER, "marker\r\n"], "sent an invalid reply"),
-        (&["250-localhost\r\n250 AUTH XOAUTH2\r\n"], "neither PLAIN nor LOGIN"),
+    let cases: [(&'static [&'static str], &str, &str); 5] = [
+        (&[OFFER, "535 marker\r\n"], "false", "password of mail.smtp_url with code 535"),
+        (&[OFFER, "454 marker\r\n"], "false", "turned the service away with code 454"),
+        (&[OFFER, "marker\r\n"], "false", "sent an invalid reply"),
+        (&["250-localhost\r\n250 AUTH XOAUTH2\r\n"], "false", "neither PLAIN nor LOGIN"),
+        (&[OFFER, "235 marker\r\n"], "true", "does not offer STARTTLS"),
     ];
-    for (replies, reason) in cases {
+    for (replies, start_tls, reason) in cases {
         let address = raw_mail_server(move |stream| converse(stream, replies));
         let url = format!("smtp://keeper:secret@{address}");
         let variables = [
             ("KEEPER__MAIL__SMTP_URL", url.as_str()),
-            ("KEEPER__MAIL__START_TLS", "false"),
+            ("KEEPER__MAIL__START_TLS", start_tls),
             ("KEEPER__MAIL__CA_FILE", ""),
         ];
         let refused = verdict(&app, &variables, ACCEPTED);

@@ -1,6 +1,7 @@
 //! Mails with a link to set a new password
 //! (docs/reference/wire-contract.md#d34-password-reset-mail).
 
+mod audited;
 mod bad_servers;
 mod commands;
 mod corrections;

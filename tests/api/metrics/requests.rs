@@ -1,10 +1,13 @@
 //! Metrics of requests: each by route, method and status, and never by what a caller chose.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
+use serde_json::json;
 use sqlx::PgPool;
 
 use super::{labels_of, number};
-use crate::support::{Credentials, PLAIN, PRINCIPAL, SAVE, TestApp};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, SAVE, TestApp, wait_until};
 
 fn requests(route: &str, method: &str, status: u16) -> String {
     format!(r#"keeper_http_requests_total{{route="{route}",method="{method}",status="{status}"}}"#)
@@ -65,6 +68,56 @@ async fn each_request_counts_for_its_route_method_and_status(pool: PgPool) {
     for secret in ["4711", "4712", "278", "PURGE", "paul"] {
         assert!(of_requests.iter().all(|series| !series.contains(secret)), "{secret}: {text}");
     }
+}
+
+/// The series of all metrics, in lower case and without their values.
+async fn series(app: &TestApp) -> BTreeSet<String> {
+    let text = app.metrics().await.body.to_lowercase();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series.to_owned()).collect()
+}
+
+/// Sends requests with a text wherever a caller chooses one.
+async fn choose(app: &TestApp, text: &str) {
+    let wrong = Credentials::basic(text, text);
+    let method = Method::from_bytes(text.as_bytes()).unwrap();
+    let get = |path: &str, credentials: &Credentials| app.request(Method::GET, path, credentials);
+    for request in [
+        get(&format!("/{text}"), &Credentials::Anonymous),
+        app.request(method, PRINCIPAL, &app.plain()),
+        get(PRINCIPAL, &wrong),
+        get(PRINCIPAL, &Credentials::Bearer(text.to_owned())),
+        get(&format!("/api/v1/User/{text}"), &app.administrator()),
+        get(&format!("/keeper/audit?kind={text}"), &app.administrator()),
+        get(&format!("{PRINCIPAL}?{text}={text}"), &app.plain())
+            .header("User-Agent", text)
+            .header("SO-Language", text)
+            .header("X-Request-Id", text),
+    ] {
+        request.send().await.unwrap();
+    }
+    let login = json!({"UserName": text, "Password": text});
+    app.post("/login", &Credentials::Anonymous, &login).await.assert_status(401);
+    let saved = app.save(&app.administrator(), PLAIN.0, text, "x").await;
+    saved.assert_status(400);
+}
+
+#[sqlx::test]
+async fn no_value_of_a_request_adds_a_series_to_any_metric(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut round = 0;
+    // The first values add the series of their outcomes, as work in the background may.
+    wait_until("other values add no series", async || {
+        round += 1;
+        let text = format!("chosen{round}");
+        let before = series(&app).await;
+        choose(&app, &text).await;
+        let after = series(&app).await;
+        assert!(after.iter().all(|series| !series.contains(&text)), "{text}: {after:?}");
+        after == before
+    })
+    .await;
+    assert!(round > 1, "no request added the series of its outcome");
 }
 
 #[sqlx::test]

@@ -19,7 +19,7 @@ fn printed(program: &str) -> String {
     let guide = format!("{REPOSITORY}/docs/how-to/back-up-and-restore.md");
     let text = fs::read_to_string(guide).unwrap();
     let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let mut found = blocks.filter(|block| block.lines().any(|line| line.starts_with(program)));
+    let mut found = blocks.filter(|block| block.lines().any(|line| line.contains(program)));
     let block = found.next().unwrap().to_owned();
     assert_eq!(found.next(), None, "{program}");
     block
@@ -64,10 +64,11 @@ impl Installation {
         run_successfully(psql.args(arguments).stdout(Stdio::null()));
     }
 
-    /// Runs the shell lines as the guide prints them.
+    /// Runs the shell lines as the guide prints them, with the usual umask.
     fn run(&self, lines: &str) {
         let mut bash = Command::new("bash");
-        bash.args(["-euo", "pipefail", "-c", lines]).current_dir(self.folder.path());
+        bash.args(["-euo", "pipefail", "-c", &format!("umask 022\n{lines}")]);
+        bash.current_dir(self.folder.path());
         bash.env("ADMIN_URL", self.url("admin", "postgres"));
         bash.env("OWNER_URL", self.url("keeper_owner", "keeper"));
         bash.env("RESTORED_URL", self.url("keeper_owner", "keeper_restored"));
@@ -75,10 +76,12 @@ impl Installation {
     }
 
     /// Runs the line with `pg_dump`. The line before it prints anchors, which needs the schema of this
-    /// version.
+    /// version. Only the owner can read the dump.
     fn dump(&self) {
         let block = printed("pg_dump ");
-        self.run(block.lines().find(|line| line.starts_with("pg_dump ")).unwrap());
+        self.run(block.lines().find(|line| line.contains("pg_dump ")).unwrap());
+        let dump = fs::metadata(self.folder.path().join("keeper.dump")).unwrap();
+        assert_eq!(dump.permissions().mode() & 0o777, 0o600);
     }
 
     /// Runs the binary with the URL of a role.

@@ -55,6 +55,11 @@ impl MailServer {
         self.process = run(self.folder.path(), self.ports);
     }
 
+    /// Replaces the certificate by one of another authority; the server reads it at its next start.
+    pub(crate) fn issue_from(&self, authority: &TestAuthority) {
+        authority.issue(&[HOST]).write(self.folder.path(), "server");
+    }
+
     /// Replaces the certificate by an expired one; the server reads it at its next start.
     pub(crate) fn issue_expired(&self) {
         self.authority.issue_expired(&[HOST]).write(self.folder.path(), "server");

@@ -23,7 +23,8 @@ use tokio_rustls::{
 
 use super::{TlsApp, reload::Served};
 use crate::support::{
-    Credentials, PLAIN, PRINCIPAL, TestApp, TestAuthority, password_of, tls_client, wait_until,
+    Credentials, PLAIN, PRINCIPAL, SAVE, TestApp, TestAuthority, password_of, tls_client,
+    wait_until,
 };
 
 #[sqlx::test]
@@ -40,12 +41,18 @@ async fn a_save_works_over_http_2_and_http_1_1_with_tls_1_2_and_1_3(pool: PgPool
             client = client.http1_only();
         }
         let client = client.build().unwrap();
-        let request = client.get(format!("{}{PRINCIPAL}", app.app.url));
-        let response = app.app.plain().apply_to(request).send().await.unwrap();
+        let password = format!("over {tls:?}, {only_http1}");
+        let body = json!({ "UserId": PLAIN.0, "Credential": { "Value": password } });
+        let save = client.post(format!("{}{SAVE}", app.app.url)).json(&body);
+        let login = client.get(format!("{}{PRINCIPAL}", app.app.url));
         let version = if only_http1 { Version::HTTP_11 } else { Version::HTTP_2 };
-        assert_eq!((response.status().as_u16(), response.version()), (200, version), "{tls:?}");
+        for (request, credentials) in
+            [(save, app.app.administrator()), (login, Credentials::basic(PLAIN.1, &password))]
+        {
+            let response = credentials.apply_to(request).send().await.unwrap();
+            assert_eq!((response.status().as_u16(), response.version()), (200, version), "{tls:?}");
+        }
     }
-    app.app.save(&app.app.administrator(), PLAIN.0, "", "another password").await.assert_saved();
 }
 
 #[sqlx::test]

@@ -266,7 +266,7 @@ async fn no_secret_is_returned_if_its_event_cannot_be_written(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_changed_moved_or_swapped_row_is_an_error_with_an_alarm(pool: PgPool) {
+async fn a_changed_moved_or_swapped_row_is_an_error(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").assert_success();
     save_own(&app, "a/u", SECRET).await;

@@ -1,16 +1,20 @@
-//! Leak test: sends marked secrets through every route, format, scheme and command, then searches
-//! for them in logs, answers, metrics, memory and files, in every encoding that software could use.
+//! Leak test: sends marked secrets through every route, format, scheme, form and command, then
+//! searches for them in logs, answers, metrics, memory and files, in every encoding that software
+//! could use.
+
+mod commands;
+mod forms;
+mod memory;
 
 use std::{
-    fs::{self, File},
-    io::{Read, Seek, SeekFrom},
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-use credential_keeper::describe_routes;
+use credential_keeper::{Access, describe_routes};
 use memchr::memmem;
 use reqwest::{Client, Method, RequestBuilder};
 use rustix::process::Signal;
@@ -22,8 +26,8 @@ use crate::{
     mail::with_form,
     soap,
     support::{
-        Credentials, MAIL_LOGIN, MAIL_PASSWORD, MailServer, Server, client_builder, free_address,
-        keeper, run_with_input, started, wait_until,
+        CommandOutput, Credentials, MAIL_LOGIN, MAIL_PASSWORD, MailServer, Server, client_builder,
+        free_address, keeper, run_with_input, started, wait_until,
     },
 };
 
@@ -106,12 +110,19 @@ impl Installation {
         .into()
     }
 
-    /// Runs a command; returns its standard output and standard error.
-    fn run(&self, arguments: &[&str], input: &str) -> String {
+    /// Runs a command with `input` on stdin.
+    fn run(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = keeper(arguments);
         command.envs(self.variables());
-        let finished = run_with_input(command, input);
-        format!("{}{}", finished.stdout, finished.stderr)
+        run_with_input(command, input)
+    }
+
+    /// Adds a user; returns what the command says.
+    #[track_caller]
+    fn add_user(&self, name: &str, options: &[&str], password: &str) -> String {
+        let added = self.run(&[&["user", "add", name], options].concat(), password);
+        assert_eq!(added.code, 0, "{added:?}");
+        added.stderr
     }
 
     /// Every row of every table, and the statistics on statements.
@@ -259,7 +270,8 @@ fn schemes(secret: &str) -> Vec<Credentials> {
     ]
 }
 
-/// Calls every route with secrets in body, header, cookie, query and path.
+/// Calls every route with secrets in body, header, cookie, query and path. A page takes none of
+/// these credentials: `forms` sends its forms.
 async fn call_every_route(recorder: &mut RecordingClient, administrator: &Credentials) {
     for route in describe_routes() {
         let path = route.path.replace("{id}", "278").replace("{ticket}", &"0".repeat(64));
@@ -274,7 +286,13 @@ async fn call_every_route(recorder: &mut RecordingClient, administrator: &Creden
             let request =
                 recorder.client.request(method.clone(), format!("{}{path}", recorder.url));
             let request = caller.apply_to(request).header("Content-Type", content_type);
-            recorder.send(request.body(body)).await;
+            let (status, answer) = recorder.send(request.body(body)).await;
+            let is_accepted =
+                !deletes_user && matches!(route.access, Access::Authenticated | Access::Agent);
+            if is_accepted {
+                // Otherwise nothing but the authentication would have seen the secret.
+                assert_ne!(status, 401, "{route:?}: {answer}");
+            }
         }
         let secret = recorder.secret();
         for credentials in schemes(&secret) {
@@ -472,89 +490,6 @@ async fn import_in_the_browser(recorder: &mut RecordingClient, password: &str) {
     }
 }
 
-/// Runs every command that takes or prints a secret; returns the outputs.
-fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<String> {
-    let file = |name: &str| installation.folder.path().join(name).to_str().unwrap().to_owned();
-    let passphrase = secret(number);
-    let untrusted = json!({"type": "imap", "public_value": "v", "secret": secret(number)});
-    let line = json!({
-        "login_name": "imported", "credentials": [{"value": secret(number)}],
-        "untrusted_credentials": [untrusted],
-    });
-    fs::write(file("users.jsonl"), line.to_string()).unwrap();
-    let (first, second) = (secret(number), secret(number));
-    let table = format!("username,password,id\ntable,\"{first}\",\nwrong,\"{second}\",x\n");
-    fs::write(file("users.csv"), table).unwrap();
-    fs::write(file("headless.csv"), format!("somebody,{}\n", secret(number))).unwrap();
-    let entry = format!("dn: uid=entry\nuid: entry\nuserPassword: {}\n", secret(number));
-    fs::write(file("users.ldif"), entry).unwrap();
-    let outputs = [
-        installation.run(&["user", "add", "another"], &secret(number)),
-        installation.run(&["credential", "save", "--user", "paul"], &secret(number)),
-        installation
-            .run(&["credential", "save", "--user", "paul", "--type", MARKER], &secret(number)),
-        installation.run(&["credential", "verify", "--user", "paul"], &secret(number)),
-        installation.run(
-            &["credential", "save", "--user", "paul", "--type", "ActiveDirectory"],
-            &secret(number),
-        ),
-        installation.run(&["ticket", "end"], &secret(number)),
-        installation.run(&["application", "digest"], &secret(number)),
-        installation.run(&["import", &file("users.jsonl")], ""),
-        installation.run(&["import", &file("users.csv")], ""),
-        installation.run(&["import", &file("headless.csv")], ""),
-        installation.run(&["import", "--from", "ldif", &file("users.ldif")], ""),
-        installation.run(&["export", "--whole", &file("whole.keeper")], &passphrase),
-        installation.run(&["import", &file("whole.keeper")], &secret(number)),
-        installation.run(&["export"], ""),
-        installation.run(&["rotate-key", "add"], ""),
-        installation.run(&["audit", "verify"], ""),
-    ];
-    for name in ["users.jsonl", "users.csv", "headless.csv", "users.ldif"] {
-        fs::remove_file(file(name)).unwrap();
-    }
-    // The refusal of an unknown credential type repeats its name, which is not a secret.
-    outputs.into_iter().filter(|text| !text.contains("is not a known credential type")).collect()
-}
-
-/// The readable memory of a process, region by region.
-fn read_memory(process: u32) -> std::io::Result<Vec<Vec<u8>>> {
-    let mut memory = File::open(format!("/proc/{process}/mem"))?;
-    let maps = fs::read_to_string(format!("/proc/{process}/maps"))?;
-    let mut regions = Vec::new();
-    for line in maps.lines() {
-        let mut fields = line.split_whitespace();
-        let (range, rights) = (fields.next().unwrap(), fields.next().unwrap());
-        let (start, end) = range.split_once('-').unwrap();
-        let number = |digits: &str| u64::from_str_radix(digits, 16).unwrap();
-        if !rights.starts_with('r') || line.contains("[v") {
-            continue;
-        }
-        let mut region = vec![0; usize::try_from(number(end) - number(start)).unwrap()];
-        memory.seek(SeekFrom::Start(number(start)))?;
-        // Unmapped pages cannot be read; the bytes before them are searched all the same.
-        let _ = memory.read_exact(&mut region);
-        regions.push(region);
-    }
-    Ok(regions)
-}
-
-/// Asserts that the memory has no secret. Only root can read the memory of an undumpable process.
-fn assert_memory_has_no_secret(process: u32) {
-    match read_memory(process) {
-        Ok(regions) => {
-            assert!(regions.iter().map(Vec::len).sum::<usize>() > 10_000_000);
-            for region in regions {
-                assert_no_marker(MARKER, "the memory of the idle process", &region);
-            }
-        }
-        Err(error) => {
-            assert!(!rustix::process::geteuid().is_root(), "{error}");
-            assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
-        }
-    }
-}
-
 /// Asserts that no file has a secret: neither PostgreSQL's log nor its tables on disk.
 fn assert_files_have_no_secret(folder: &Path) {
     let mut statements = 0;
@@ -571,31 +506,38 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-fn assert_files_have_no_token(folder: &Path, token: &str) {
+/// Asserts that no file has one of these texts.
+fn assert_files_have_none_of(folder: &Path, texts: &[String]) {
     for file in files_below(folder) {
         let content = fs::read(&file).unwrap();
-        let has_token = memmem::find(&content, token.as_bytes()).is_some();
-        assert!(!has_token, "the token of a mail is in {}", file.display());
+        for text in texts {
+            let has_text = memmem::find(&content, text.as_bytes()).is_some();
+            assert!(!has_text, "an issued secret is in {}", file.display());
+        }
     }
+}
+
+/// Creates the keyring and the tables, and adds the users.
+fn prepare(installation: &Installation, password: &str, number: &mut usize) {
+    installation.run(&["keys", "generate"], "").assert_success();
+    installation.run(&["migrate"], "").assert_success();
+    let added = installation.add_user("anna", &["--administrator"], password);
+    assert!(added.contains("added user 1000"), "{added}");
+    installation.add_user("paul", &["--id", "278"], &secret(number));
+    installation.add_user("mailed@example.com", &["--id", "500"], &secret(number));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let mut installation = Installation::new();
     installation.start_verbose_database().await;
-    installation.run(&["keys", "generate"], "");
-    installation.run(&["migrate"], "");
-    let password = "an administrator's own long password";
-    let added = installation.run(&["user", "add", "anna", "--administrator"], password);
-    assert!(added.contains("1000"), "{added}");
-    let mut number = 0;
-    installation.run(&["user", "add", "paul", "--id", "278"], &secret(&mut number));
+    let (password, mut number) = ("an administrator's own long password", 0);
+    prepare(&installation, password, &mut number);
     let operations = free_address();
     let mail_server = MailServer::start();
     let mut serve = keeper(&["serve"]);
     serve.envs(installation.variables()).env("KEEPER__OPERATIONS__LISTEN", &operations);
     serve.envs(mail_server.variables());
-    installation.run(&["user", "add", "mailed@example.com", "--id", "500"], &secret(&mut number));
     let server = Server::start(serve).unwrap();
     let administrator = Credentials::basic("anna", password);
     let client = client_builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -605,8 +547,10 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     change_on_the_way_in(&mut recorder, &administrator).await;
     keep_external_users(&mut recorder, &administrator).await;
     return_untrusted_credentials(&mut recorder, &administrator).await;
-    let token = use_link(&mut recorder, &administrator, &mail_server).await;
+    // Secrets that the service makes. They have no marker.
+    let mut issued = vec![use_link(&mut recorder, &administrator, &mail_server).await];
     import_in_the_browser(&mut recorder, password).await;
+    issued.extend(forms::send_every_form(&mut recorder, &installation).await);
     call_every_route(&mut recorder, &administrator).await;
     let metrics = client.get(format!("http://{operations}/metrics")).send().await.unwrap();
     assert_no_secret("the metrics", metrics.text().await.unwrap().as_bytes());
@@ -615,29 +559,32 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let RecordingClient { answers, mut number, client: recording_client, url: _ } = recorder;
     drop((client, recording_client));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_memory_has_no_secret(server.id());
+    memory::assert_memory_has_no_secret(server.id());
     for answer in &answers {
         assert_no_secret("an answer", answer.as_bytes());
     }
-    for output in run_every_command(&installation, &mut number) {
+    let commands::Ran { outputs, ticket } = commands::run_every_command(&installation, &mut number);
+    for output in outputs {
         assert_no_secret("the output of a command", output.as_bytes());
     }
+    issued.push(ticket);
     server.signal(Signal::TERM);
     let (ended_well, log) = server.wait();
     assert!(ended_well);
     assert!(log.lines().count() > 10_000, "the log is not verbose enough");
     assert_eq!(started(&log)["keeper.core_dumps.off"], true);
     assert_no_secret("the log", log.as_bytes());
-    for secret in [token.as_str(), MAIL_PASSWORD, MAIL_LOGIN] {
-        assert!(!log.contains(secret), "a secret of a mail is in the log");
+    for secret in issued.iter().map(String::as_str).chain([MAIL_PASSWORD, MAIL_LOGIN]) {
+        assert!(!log.contains(secret), "an issued secret or one of a mail is in the log");
     }
     for row in installation.all_rows().await {
         assert_no_secret("the database", row.as_bytes());
-        assert!(!row.contains(&token), "the token of a mail is in the database: {row}");
+        let has_issued = issued.iter().any(|issued| row.contains(issued));
+        assert!(!has_issued, "an issued secret is in the database: {row}");
     }
     let database = installation.database.take().unwrap();
     database.signal(Signal::TERM);
     database.wait();
     assert_files_have_no_secret(installation.folder.path());
-    assert_files_have_no_token(installation.folder.path(), &token);
+    assert_files_have_none_of(installation.folder.path(), &issued);
 }
