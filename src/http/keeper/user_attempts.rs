@@ -56,6 +56,7 @@ pub(in crate::http) fn unlock_operation() -> Operation {
         "Resets the failed login attempts of a user and unlocks the account. For administrators and the help desk.",
     )
     .refuses(ErrorKind::Forbidden(MissingRight::HelpUsers))
+    .sensitive()
     .refuses(ErrorKind::UnknownUser)
     .refuses(ErrorKind::OutcomeUnknown)
 }

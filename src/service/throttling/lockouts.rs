@@ -56,6 +56,7 @@ impl Lockouts {
         let mut transaction = connection.begin().await?;
         let mut user = self.transactions.lock_user(&mut transaction, context, user_id).await?;
         user.require_covered(coverage)?;
+        self.transactions.require_sensitive(context)?;
         if !attempt_changes::reset(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }

@@ -1,6 +1,5 @@
 //! What a command changes about a user, and which of it is sensitive.
 
-use super::writer::changes_of_new_user;
 use crate::{
     domain::{
         audit::AuditKind,
@@ -17,17 +16,19 @@ pub(super) fn has_credentials(command: &SaveUser) -> bool {
     !command.credentials.is_empty() || !command.untrusted_credentials.is_empty()
 }
 
-/// True when it is sensitive to add a user: with a credential or with a right over others.
-pub(super) fn is_sensitive_addition(user: &NewUser, command: &SaveUser) -> bool {
-    has_credentials(command) || changes_of_new_user(user).any(|change| change.kind.is_sensitive())
-}
-
 /// True when a change gives a user a right over others, or takes one, also without touching the flag or
 /// the role: a retired administrator who is enabled again, an external user with a role who becomes an
 /// internal one.
 pub(super) fn changes_rights(before: &User, after: &User) -> bool {
     before.may_administer_users() != after.may_administer_users()
         || before.active_role() != after.active_role()
+}
+
+/// True when a change decides who can log in as the user without a credential that is saved here: with a
+/// password by mail, or with one that a directory or an old system verifies. A new login name does,
+/// too.
+pub(super) fn opens_another_way_in(before: &User, after: &User) -> bool {
+    before.is_retired != after.is_retired || before.user_type != after.user_type
 }
 
 /// The new user that a command describes.

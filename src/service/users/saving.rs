@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     changes::{
-        changed_user, changes, changes_rights, has_credentials, is_sensitive_addition, new_user,
+        changed_user, changes, changes_rights, has_credentials, new_user, opens_another_way_in,
     },
     directory::{UserDirectory, UserWithCredentials, find_with_credentials},
     last_administrator::require_administrator_left,
@@ -142,9 +142,8 @@ impl Users {
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user = new_user(user_id, &mut command)?;
-        if is_sensitive_addition(&user, &command) {
-            self.transactions.require_sensitive(context)?;
-        }
+        // A user without a credential can get one by mail, from a directory or from an old system.
+        self.transactions.require_sensitive(context)?;
         let credentials = std::mem::take(&mut command.credentials);
         let untrusted = std::mem::take(&mut command.untrusted_credentials);
         let owner = CredentialOwner::of_new(&user);
@@ -210,6 +209,10 @@ impl Users {
             return Err(ChangeUserError::Outdated);
         }
         let name = command.new_login_name(Some(&before.login_name))?;
+        let after = changed_user(&before, command);
+        if name.is_some() || opens_another_way_in(&before, &after) {
+            self.transactions.require_sensitive(context)?;
+        }
         if let Some(name) = &name {
             user_writes::rename(connection, user_id, name).await?;
         }
@@ -217,7 +220,6 @@ impl Users {
         if let Some(nick_name) = nick_name {
             nick_names::set(connection, user_id, nick_name).await?;
         }
-        let after = changed_user(&before, command);
         if let Some(problem) = self.problem_of_type(connection, &before, &after).await? {
             return Err(problem.into());
         }

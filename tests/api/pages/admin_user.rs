@@ -80,6 +80,31 @@ async fn a_locked_user_is_unlocked_once(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_user_is_unlocked_with_a_recent_proof_and_a_reason(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
+    let browser = Browser::signed_in(&app, "anna").await;
+    assert!(!browser.open(PAGE).await.body.contains("name=\"OwnPassword\""));
+    let outdated = "UPDATE tickets SET auth_time = now() - interval '11 minutes'";
+    sqlx::query(outdated).execute(&app.pool).await.unwrap();
+    let unlock = form(&browser.open(PAGE).await, "/admin/users/278/unlock");
+    for (password, status) in [("", 403), ("wrong", 400)] {
+        let typed = [("OwnPassword", password), ("Reason", "case 4711")];
+        let page = browser.send(&unlock, &typed).await;
+        page.assert_status(status);
+        assert!(page.body.contains("<a href=\"#OwnPassword\">"), "{page:?}");
+        assert!(page.body.contains("value=\"case 4711\""), "{page:?}");
+    }
+    assert_eq!(last_kinds(&app, 1).await, ["credential_saved"]);
+    let typed = [("OwnPassword", "anna-password"), ("Reason", "case 4711")];
+    assert_notice(&browser, &browser.send(&unlock, &typed).await, "was unlocked").await;
+    let reason =
+        "SELECT reason FROM audit_events WHERE user_id = 278 ORDER BY sequence DESC LIMIT 1";
+    let reason: Option<String> = sqlx::query_scalar(reason).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(reason.as_deref(), Some("case 4711"));
+}
+
+#[sqlx::test]
 async fn tickets_and_sessions_are_ended_one_by_one_and_all_at_once(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let first = Credentials::Ticket(app.ticket(&app.plain()).await);

@@ -34,7 +34,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         POST "users/{id}/reactivate" Page retire_user::{reactivate} proving;
         GET "users/{id}/delete" Page delete_user::{show};
         POST "users/{id}/delete" Page delete_user::{delete} proving;
-        POST "users/{id}/unlock" Page unlock_user::{unlock};
+        POST "users/{id}/unlock" Page unlock_user::{unlock} proving;
         GET "users/{id}/credential" Page save_credential::{show};
         POST "users/{id}/credential" Page save_credential::{save} hashing;
         GET "users/{id}/credential/expire" Page credential_actions::{show_expire};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use serde::Deserialize;
 
 use crate::{
     clock,
@@ -48,10 +47,6 @@ pub(super) async fn read(
     });
     Ok(read.await?.ok_or(ErrorKind::UnknownUser)?)
 }
-
-/// A form without fields.
-#[derive(Debug, Deserialize)]
-pub(in crate::http) struct NoFields {}
 
 /// Redirects to the page of a user, after a form that is only shown again and has no fields.
 pub(super) fn show(frame: &PageFrame, user_id: UserId) -> HttpResponse {

@@ -8,6 +8,7 @@ use super::{
     recent_events::{self, RecentEvent},
     rights::AdminRights,
     subject::{self, read_overview},
+    unlock_user,
     views::{AttemptView, CredentialView, TicketView, UserView, Views},
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     http::{
         error::ApiError,
         pages::{
+            forms::Form,
             frame::{PageFrame, SignedIn},
             html,
             moment::Moment,
@@ -35,6 +37,8 @@ struct UserTemplate {
     last_login: Option<Moment>,
     credentials: Vec<CredentialView>,
     attempts: Vec<AttemptView>,
+    /// Resets the failed attempts.
+    unlock: Form,
     /// `None` if the caller may not list them.
     tickets: Option<Vec<TicketView>>,
     session_epoch: i64,
@@ -65,6 +69,7 @@ pub(in crate::http) async fn show(
         last_login: overview.found.last_use().map(Moment::new),
         credentials: views.credentials(&overview),
         attempts: views.attempts(&overview.attempts),
+        unlock: unlock_user::form(&frame, user_id, ""),
         tickets: overview.tickets.as_deref().map(|tickets| views.tickets(tickets)),
         session_epoch: user.session_epoch,
         events,
