@@ -45,6 +45,7 @@ mod hosts;
 pub(crate) mod import_runs;
 pub(crate) mod installation;
 pub(crate) mod keys;
+pub(crate) mod known_addresses;
 pub(crate) mod logins;
 mod metrics;
 pub(crate) mod nick_names;

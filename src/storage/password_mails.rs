@@ -78,6 +78,8 @@ pub(crate) enum MailOutcome {
     Failed,
     /// There is nobody to send it to.
     Dropped,
+    /// The address has had enough mails. Stored as [`Self::Dropped`].
+    Throttled,
 }
 
 impl MailOutcome {
@@ -86,7 +88,7 @@ impl MailOutcome {
         match self {
             Self::Sent => "sent",
             Self::Failed => "failed",
-            Self::Dropped => "dropped",
+            Self::Dropped | Self::Throttled => "dropped",
         }
     }
 }

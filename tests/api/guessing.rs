@@ -449,25 +449,40 @@ async fn the_login_page_uses_the_same_failure_counter(pool: PgPool) {
     login_as_owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(429);
 }
 
+/// The number of digests of secrets that were tried for the plain user.
+async fn count_digests(app: &TestApp) -> i64 {
+    let statement = "SELECT (
+             SELECT coalesce(sum(cardinality(counted_secrets || throttle_secrets)), 0)
+             FROM authentication_attempts WHERE user_id = 278
+         ) + (
+             SELECT coalesce(sum(cardinality(counted_secrets)), 0)
+             FROM known_addresses WHERE user_id = 278
+         )";
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+}
+
+/// Housekeeping, which runs at the start of an instance, empties those of addresses.
 #[sqlx::test]
-async fn a_login_and_a_save_erase_the_digests_of_failed_secrets(pool: PgPool) {
+async fn digests_of_failed_secrets_go_with_a_save_and_an_hour(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    let digests = async || {
-        let statement = "SELECT coalesce(sum(cardinality(counted_secrets || throttle_secrets)), 0)
-                    FROM authentication_attempts WHERE user_id = 278";
-        let count: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
-        count
-    };
     login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
-    assert_eq!(digests().await, 2, "one in each of the two lists");
+    assert_eq!(count_digests(&app).await, 3, "one in each of the three lists");
     login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
-    assert_eq!(digests().await, 0);
-    login(&app, "203.0.113.1", PLAIN.1, "another guess").await.assert_unauthenticated();
-    assert_eq!(digests().await, 2);
-    login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
-    assert_eq!(digests().await, 1, "the failure of the other address still counts");
+    assert_eq!(count_digests(&app).await, 1, "the failure of the address still counts");
+    login(&app, HOME, PLAIN.1, "another guess").await.assert_unauthenticated();
+    assert_eq!(count_digests(&app).await, 4);
     app.save(&app.administrator(), PLAIN.0, "", "another password").await.assert_saved();
-    assert_eq!(digests().await, 0);
+    assert_eq!(count_digests(&app).await, 2, "those of the two addresses");
+    let an_hour_ago =
+        "UPDATE known_addresses SET last_failed_at = last_failed_at - interval '1 hour'
+                       WHERE last_succeeded_at IS NOT NULL AND user_id = 278";
+    sqlx::query(an_hour_ago).execute(&app.pool).await.unwrap();
+    let first = app.spawn_instance(&[PROXY]).await;
+    assert_becomes(1, async || count_digests(&app).await).await;
+    age_failures(&app).await;
+    drop(first);
+    let _second = app.spawn_instance(&[PROXY]).await;
+    assert_becomes(0, async || count_digests(&app).await).await;
 }
 
 #[sqlx::test]

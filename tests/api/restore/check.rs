@@ -349,6 +349,7 @@ async fn migrations_of_another_release_are_named(pool: PgPool) {
             ("migrations", 0, "migration 20261129100200 is not applied"),
             ("migrations", 0, "migration 20261129100300 is not applied"),
             ("migrations", 0, "migration 20261130100000 is not applied"),
+            ("migrations", 0, "migration 20261130110000 is not applied"),
         ],
     );
 }

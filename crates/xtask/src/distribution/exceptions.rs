@@ -54,6 +54,7 @@ const EXCEPTIONS: &[(&str, Reason)] = &[
     ("keys::count_not_sealed_under", Reason::SeveralShards),
     ("keys::count_sealed_under", Reason::SeveralShards),
     ("keys::reseal", Reason::OneServer),
+    ("known_addresses::forget_secrets", Reason::SeveralShards),
     ("logins::find", Reason::OneServer),
     ("password_links::delete_expired", Reason::SeveralShards),
     ("password_mails::claim", Reason::OneServer),
