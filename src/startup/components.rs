@@ -194,6 +194,7 @@ fn background(
             surveys: recording.surveys.clone(),
             restores: Arc::clone(restores),
             delivers_mails,
+            maintenance: Arc::clone(&queues.maintenance),
         },
         last_uses: Arc::clone(&queues.last_uses),
         maintenance: Arc::clone(&queues.maintenance),

@@ -168,7 +168,7 @@ async fn use_link(
     let used = state
         .service
         .run(client_info.fairness_key(), |links: Arc<PasswordLinks>| async move {
-            links.set_password(&token, password, &client_info, clock::now()).await
+            links.set_password(&token, password, client_info, clock::now()).await
         })
         .await?;
     used.map_err(|error| match error {

@@ -75,13 +75,6 @@ enum DeliveryError {
     Change(#[from] ChangeUserError),
 }
 
-/// How a delivery ended that did not fail.
-enum Delivered {
-    Sent,
-    /// There is nobody to send it to, for this reason.
-    Dropped(&'static str),
-}
-
 /// What one look at the queue did.
 #[derive(PartialEq, Eq)]
 enum Progress {
@@ -164,14 +157,7 @@ impl MailDelivery {
             return Ok(Progress::Handled);
         }
         match self.deliver(&mail).await {
-            Ok(delivered) => {
-                let outcome = match delivered {
-                    Delivered::Sent => MailOutcome::Sent,
-                    Delivered::Dropped(reason) => {
-                        log_dropped(&mail, reason);
-                        MailOutcome::Dropped
-                    }
-                };
+            Ok(outcome) => {
                 self.finish(&mail, outcome).await?;
                 Ok(Progress::Handled)
             }
@@ -179,24 +165,29 @@ impl MailDelivery {
         }
     }
 
-    /// Finds the recipient, stores a link and sends it.
-    async fn deliver(&self, mail: &WaitingMail) -> Result<Delivered, DeliveryError> {
+    /// Finds the recipient, stores a link and sends it, or logs why it is not sent.
+    async fn deliver(&self, mail: &WaitingMail) -> Result<MailOutcome, DeliveryError> {
         let now = clock::now();
         let mut connection = self.database.connection().await?;
         let user = users::find_by_id(&mut connection, mail.user_id).await?;
-        let Some(user) = user else { return Ok(Delivered::Dropped("the user does not exist")) };
+        let Some(user) = user else {
+            log_dropped(mail, "the user does not exist");
+            return Ok(MailOutcome::Dropped);
+        };
         if user.session_epoch != mail.session_epoch {
-            return Ok(Delivered::Dropped("the password was changed after the request"));
+            log_dropped(mail, "the password was changed after the request");
+            return Ok(MailOutcome::Dropped);
         }
         let recipient = self.recipients.find(&mut connection, &user, now).await?;
         let Some(recipient) = recipient else {
-            return Ok(Delivered::Dropped("the user has no address, or may not set a password"));
+            log_dropped(mail, "the user has no address, or may not set a password");
+            return Ok(MailOutcome::Dropped);
         };
         connection.release();
         let link = new_session(mail.user_id)?;
         if !self.store_link(mail, &recipient, &link.digest).await? {
-            self.metrics.record(MailEvent::Throttled);
-            return Ok(Delivered::Dropped("the address has had enough mails"));
+            log_dropped(mail, "the address has had enough mails");
+            return Ok(MailOutcome::Throttled);
         }
         let url = zeroize::Zeroizing::new(format!(
             "{}?token={}",
@@ -205,7 +196,7 @@ impl MailDelivery {
         ));
         let written = self.write(mail, &user, &recipient, &url);
         self.client.send(&written).await?;
-        Ok(Delivered::Sent)
+        Ok(MailOutcome::Sent)
     }
 
     /// Counts a mail to an address and stores its link; false when the address has had enough mails.
@@ -295,6 +286,7 @@ impl MailDelivery {
             MailOutcome::Sent => (MailEvent::Sent, AuditKind::PasswordMailSent),
             MailOutcome::Failed => (MailEvent::Failed, AuditKind::PasswordMailFailed),
             MailOutcome::Dropped => (MailEvent::Dropped, AuditKind::PasswordMailFailed),
+            MailOutcome::Throttled => (MailEvent::Throttled, AuditKind::PasswordMailFailed),
         };
         let client_info =
             ClientInfo { address: None, request_id: mail.request_id.clone(), device: None };

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::recipients::{FindRecipientError, Recipients};
 use crate::{
+    detached::detached,
     domain::{
         change_context::ChangeContext, client_info::ClientInfo, credential::CredentialValue,
         credential_type::CredentialTypes, principal::Actor, save_credential::NewCredential,
@@ -31,7 +32,7 @@ use crate::{
     storage::{
         self, Database, StorageError, credential_saves,
         password_links::{self, PasswordLink},
-        users,
+        users, working_for,
     },
 };
 
@@ -106,23 +107,25 @@ impl PasswordLinks {
     /// # Errors
     /// See [`UseLinkError`]. A refused password does not use the link.
     pub(crate) async fn set_password(
-        &self,
+        self: Arc<Self>,
         token: &SecretString,
         password: CredentialValue,
-        client_info: &ClientInfo,
+        client_info: ClientInfo,
         now: OffsetDateTime,
     ) -> Result<(), UseLinkError> {
         let link = read_session(token).ok_or(UseLinkError::Invalid)?;
         let digests = self.digests(link.user_id, &link.digest);
         let actor = Actor::PasswordLink(link.user_id);
-        let context = ChangeContext { actor, client_info, reason: None, now };
+        let context = ChangeContext { actor, client_info: &client_info, reason: None, now };
         let used = self.use_link(context, link.user_id, &digests, password.clone()).await;
-        if let Err(UseLinkError::Invalid) = used
-            && self.has_just_set(context, link.user_id, &digests, &password).await?
-        {
-            return Ok(());
-        }
-        used
+        let Err(UseLinkError::Invalid) = used else { return used };
+        let caller = actor.fairness_key();
+        // A browser drops the first request of a double click, which has taken the link.
+        let repeated = detached(working_for(caller, async move {
+            let context = ChangeContext { actor, client_info: &client_info, reason: None, now };
+            self.has_just_set(context, link.user_id, &digests, &password).await
+        }));
+        if repeated.await? { Ok(()) } else { used }
     }
 
     async fn use_link(
@@ -182,13 +185,17 @@ impl PasswordLinks {
         let type_name = self.types.password().as_str();
         let sent = SentValue { user_id, type_name, value: password };
         let (hashing, keyring) = (&self.hasher.hashing, &self.keyring);
-        let is_saved = has_just_saved(&self.database, hashing, keyring, context, sent).await?;
-        if is_saved {
+        let is_saved = has_just_saved(&self.database, hashing, keyring, context, sent).await;
+        if matches!(is_saved, Ok(false)) {
+            let reason = "another value was saved just before";
+            tracing::warn!(user.id = %user_id, reason, "a repeated form was not accepted");
+        } else {
+            // An error says nothing about the password.
             on_connection!(self.database, |connection| {
                 password_links::insert(&mut connection, &link)
             })?;
         }
-        Ok(is_saved)
+        Ok(is_saved?)
     }
 
     /// Checks the link and hashes the password. No connection is held meanwhile.

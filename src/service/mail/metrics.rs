@@ -23,7 +23,7 @@ pub(super) enum MailEvent {
     Retried,
     /// The mail will not be sent.
     Failed,
-    /// There is nobody to send it to.
+    /// There is nobody to send it to, or the password was changed.
     Dropped,
 }
 

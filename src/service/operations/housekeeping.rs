@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::refusal_timing::RefusalTiming;
+use super::{maintenance::Maintenance, refusal_timing::RefusalTiming};
 use crate::{
     clock,
     domain::throttling::ADDRESS_WINDOW,
     service::{activity::report::Surveys, restore::watch::RestoreWatch},
-    storage::{Database, StorageError, activity_minutes, import_runs, password_links},
+    storage::{
+        Database, StorageError, activity_minutes, import_runs, known_addresses, password_links,
+    },
 };
 
 /// The time between two runs.
@@ -42,6 +44,8 @@ pub(crate) struct Housekeeping {
     pub(crate) restores: Arc<RestoreWatch>,
     /// True if this instance delivers mails.
     pub(crate) delivers_mails: bool,
+    /// Holds waiting mails while changes are refused.
+    pub(crate) maintenance: Arc<Maintenance>,
 }
 
 impl Housekeeping {
@@ -58,6 +62,7 @@ impl Housekeeping {
                 self.restores.examine(clock::now()).await,
                 self.delete_tickets().await,
                 self.delete_addresses().await,
+                self.forget_secrets().await,
                 self.end_overdue_mails().await,
                 self.delete_password_mails().await,
                 self.delete_password_links().await,
@@ -89,11 +94,13 @@ impl Housekeeping {
     }
 
     /// Ends overdue mails, unless this instance delivers mails: the delivery gives them up, each with
-    /// an audit event, also after changes were refused for a long time.
+    /// an audit event, also after changes were refused for a long time. None ends while this instance
+    /// refuses changes: another one may deliver them afterwards.
     async fn end_overdue_mails(&self) -> Result<(), StorageError> {
         if self.delivers_mails {
             return Ok(());
         }
+        let Ok(_until_ended) = self.maintenance.begin_change() else { return Ok(()) };
         let statements = self.database.statements();
         loop {
             let now = clock::now();
@@ -149,6 +156,14 @@ impl Housekeeping {
                 return Ok(());
             }
         }
+    }
+
+    /// Empties the digests of secrets that were tried from known addresses: one batch in each period,
+    /// because each address is a transaction, and there may be many after an upgrade.
+    async fn forget_secrets(&self) -> Result<(), StorageError> {
+        let before = clock::now() - ADDRESS_WINDOW;
+        let mut connection = self.database.connection().await?;
+        known_addresses::forget_secrets(&mut connection, before, BATCH).await
     }
 
     async fn delete_addresses(&self) -> Result<(), StorageError> {

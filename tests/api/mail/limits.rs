@@ -92,6 +92,20 @@ async fn an_overdue_mail_waits_while_changes_are_refused(pool: PgPool) {
     assert_last_events(&app, PLAIN.0, &events).await;
 }
 
+#[sqlx::test]
+async fn an_instance_without_a_mail_server_ends_no_mail_while_it_is_read_only(pool: PgPool) {
+    let read_only = |value| [("KEEPER__MAINTENANCE__READ_ONLY", value)];
+    let mut app = TestApp::spawn_with(pool, &read_only("true"), "").await;
+    insert_old_mails(&app).await;
+    app.restart().await;
+    // The same run deletes a sent mail after it would have ended those that are overdue.
+    let expected = [("kept", Some("sent")), ("overdue", None), ("waiting", None)];
+    assert_mails_become(&app, expected).await;
+    app.reconfigure(&read_only("false")).await;
+    let expected = [("kept", Some("sent")), ("overdue", Some("failed")), ("waiting", None)];
+    assert_mails_become(&app, expected).await;
+}
+
 /// Otherwise, a stranger could keep an administrator from sending a mail.
 #[sqlx::test]
 async fn mails_that_strangers_asked_for_do_not_count_for_callers_who_signed_in(pool: PgPool) {
@@ -136,6 +150,7 @@ async fn two_instances_count_the_mails_to_one_address_together(pool: PgPool) {
     assert_becomes(1, sleeping).await;
     ask_for(&other, PLAIN.0).await;
     wait_for_event(&app, "sent", 1).await;
-    wait_for_event(&other, "dropped", 1).await;
+    wait_for_event(&other, "throttled", 1).await;
+    wait_for_event(&other, "dropped", 0).await;
     assert_eq!(server.mails().len(), 1);
 }

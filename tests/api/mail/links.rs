@@ -370,3 +370,41 @@ async fn a_form_that_is_sent_twice_at_once_gets_the_same_answer(pool: PgPool) {
     other.assert_status(200);
     assert_last_events(&app, MAILED.0, &USED_ONCE).await;
 }
+
+/// The second request of a double click cannot be answered now, or is dropped for a third one.
+#[sqlx::test]
+async fn a_form_that_is_sent_again_after_an_error_gets_the_same_answer(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let token = token_of_mail(&server.wait_for_mail(1).await);
+    submit(&app, &token, NEW).await.assert_status(200);
+    let seal_under = async |key: &str| {
+        let sealed = "UPDATE credentials SET key_id = $2
+            WHERE user_id = $1 AND credential_type = 'CRM5/PASSWORD'";
+        sqlx::query(sealed).bind(MAILED.0).bind(key).execute(&app.pool).await.unwrap();
+    };
+    let key =
+        "SELECT key_id FROM credentials WHERE user_id = $1 AND credential_type = 'CRM5/PASSWORD'";
+    let key = sqlx::query_scalar::<_, String>(key).bind(MAILED.0).fetch_one(&app.pool).await;
+    let key = key.unwrap();
+    seal_under("unknown").await;
+    submit(&app, &token, NEW).await.assert_status(503);
+    seal_under(&key).await;
+    submit(&app, &token, NEW).await.assert_status(200);
+
+    let links = async || {
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM password_links");
+        count.fetch_one(&app.pool).await.unwrap()
+    };
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE credentials").execute(&mut *held).await.unwrap();
+    let dropped = submit(&app, &token, NEW);
+    tokio::select! {
+        answer = dropped => panic!("answered before the lock ended: {answer:?}"),
+        () = assert_becomes(0, &links) => {}
+    }
+    held.rollback().await.unwrap();
+    assert_becomes(1, links).await;
+    submit(&app, &token, NEW).await.assert_status(200);
+}
