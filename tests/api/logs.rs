@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use url::form_urlencoded;
 
 use crate::{
+    pages::admin_browser::Browser,
     soap,
     support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TICKETS, TestApp, keeper},
 };
@@ -62,6 +63,39 @@ async fn a_refused_login_logs_its_cause_once_with_the_request_id(pool: PgPool) {
         );
         assert!(lines.iter().all(|line| line["log.level"] != "error"), "{id}: {lines:?}");
     }
+}
+
+#[sqlx::test]
+async fn a_wrong_current_password_is_logged_wherever_it_is_typed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let browser = Browser::signed_in(&app, "anna").await;
+    let outdated = "UPDATE tickets SET auth_time = now() - interval '601 seconds'";
+    sqlx::query(outdated).execute(&app.pool).await.unwrap();
+    let log = log_of(&app, async |url| {
+        let wrong = json!({"OldPassword": "a first guess", "NewPassword": "new"});
+        let call = app.client.post(format!("{url}/api/v1/Agents/User/ChangeOwnPassword"));
+        let answer = ticket.apply_to(call).json(&wrong).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "false");
+        let browser = browser.at(url);
+        let wrong = [
+            ("OldPassword", "a second guess"),
+            ("NewPassword", "new"),
+            ("RepeatedPassword", "new"),
+        ];
+        browser.submit("/account/change-password", &wrong).await.assert_status(400);
+        let wrong = [("OwnPassword", "a third guess")];
+        browser.submit("/admin/users/278/retire", &wrong).await.assert_status(400);
+    })
+    .await;
+    let is_refusal = |line: &&Value| {
+        line["event.reason"].as_str().is_some_and(|reason| reason.contains("wrong password"))
+    };
+    let refusals: Vec<_> = log.iter().filter(is_refusal).collect();
+    assert_eq!(refusals.len(), 3, "{refusals:?}");
+    assert!(refusals.iter().all(|line| line["log.level"] == "warn"), "{refusals:?}");
+    assert!(refusals.iter().all(|line| line["user.id"] == "1"), "{refusals:?}");
+    assert!(refusals.iter().all(|line| !line.to_string().contains("guess")), "{refusals:?}");
 }
 
 /// A line break and a terminal sequence, then text that looks like a line of the log. It has no

@@ -88,6 +88,7 @@ pub(in crate::http) async fn ask(
     match asked.await? {
         Ok(()) => Ok(frame.redirect(FORGOTTEN_PAGE, Notice::MailRequested)),
         Err(ForgottenError::TooManyRequests) => {
+            ApiError::from(ErrorKind::TooManyAttempts { retry_after: None }).log();
             let mut response = HttpResponse::build(StatusCode::TOO_MANY_REQUESTS);
             response.insert_header((RETRY_AFTER, WINDOW_SECONDS.to_string()));
             let problem = frame.text("page-forgotten-too-many");

@@ -325,8 +325,13 @@ impl Passwords {
             return Err(AttemptError::LOCKED.into());
         }
         let is_right = self.is_right(context, user, value, row.as_ref(), hash.as_ref()).await?;
-        let is_valid = |row: &StoredCredential| row.validity.contains(context.now);
-        let Some(row) = row.filter(|row| is_right && is_valid(row)) else { return Ok(None) };
+        let is_valid_now = row.as_ref().is_some_and(|row| row.validity.contains(context.now));
+        let Some(row) = row.filter(|_| is_right && is_valid_now) else {
+            let reason =
+                if is_valid_now { "wrong password" } else { "no password that is valid now" };
+            tracing::warn!(user.id = %user_id, reason, "the current password was not accepted");
+            return Ok(None);
+        };
         self.throttling.record_success(&attempt, type_name).await?;
         Ok(Some(PasswordProof { credential_type: row.credential_type, version: row.version }))
     }

@@ -109,6 +109,12 @@ impl Credentials {
         }
         let is_saved = has_just_saved(database, hashing, keyring, context, sent).await;
         if matches!(is_saved, Ok(false)) {
+            tracing::warn!(
+                user.id = %user_id,
+                credential.type = sent.type_name,
+                reason = "another value was saved just before",
+                "a repeated form was not accepted"
+            );
             throttling.confirm_failure(&pending, &attempt, &reserved).await?;
         } else {
             // An error says nothing about the secret.

@@ -35,6 +35,11 @@ impl Browser {
         Self { client, url: app.url.clone(), cookies: String::new() }
     }
 
+    /// The same browser at another instance.
+    pub(crate) fn at(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.url));
         request.header("Cookie", &self.cookies).header("Accept", "text/html")

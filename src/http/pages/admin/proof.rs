@@ -1,4 +1,4 @@
-//! What a sensitive form needs besides its own fields: a reason for the audit trail, and the caller's
+//! What a sensitive form needs besides its own fields: a reason for the audit log, and the caller's
 //! own password, if it was last proven too long ago (docs/reference/sensitive-changes.md). The form
 //! asks for both together with everything else, so that nothing that was typed is lost.
 
@@ -78,7 +78,10 @@ pub(super) async fn prove(
             Ok(context.proven())
         }
         // A session that has ended meanwhile is found by the next request.
-        Err(error) if error.kind == ErrorKind::Unauthenticated => Err(Unproven::Wrong),
+        Err(error) if error.kind == ErrorKind::Unauthenticated => {
+            error.log();
+            Err(Unproven::Wrong)
+        }
         Err(error) => Err(Unproven::Failed(error)),
     }
 }
