@@ -31,7 +31,10 @@ pub(crate) enum IssuerError {
     Malformed(PathBuf, #[source] serde_json::Error),
     #[error("the key set {0} {1}")]
     Encoding(PathBuf, EncodingError),
-    #[error("the key set {0} has no usable key; it needs one for RS256, ES256 or EdDSA with a kid")]
+    #[error(
+        "the key set {0} has no usable key; it needs one for RS256 (2,048 to 8,192 bits), ES256 or \
+         EdDSA with a kid"
+    )]
     Unusable(PathBuf),
 }
 
@@ -40,7 +43,10 @@ pub(crate) enum IssuerError {
 pub(crate) enum KeySetError {
     #[error("the response is not a JSON Web Key Set (RFC 7517)")]
     Malformed,
-    #[error("the key set has no usable key; it needs one for RS256, ES256 or EdDSA with a kid")]
+    #[error(
+        "the key set has no usable key; it needs one for RS256 (2,048 to 8,192 bits), ES256 or EdDSA \
+         with a kid"
+    )]
     Unusable,
 }
 

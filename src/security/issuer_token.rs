@@ -4,8 +4,9 @@
 //! only; without a `kid`, exactly one key must fit. Other header fields about keys (`jku`, `jwk`,
 //! `x5u`) are ignored.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
     dangerous::insecure_decode_claims,
@@ -24,6 +25,10 @@ use super::{
 
 /// Accepted signature algorithms. All use a public key.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
+/// The lengths of RSA keys that verify a signature: at least 2,048 bits (RFC 7518, section 3.3), and at
+/// most those that the library verifies.
+const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
 
 /// Accepted `typ` headers. Other types, such as logout tokens, do not authenticate a user (RFC
 /// 8725, section 3.11). A token without a type is an ID token.
@@ -164,7 +169,9 @@ impl<'token> UnverifiedToken<'token> {
         let unknown = "signed with an unknown key, or without kid while several keys fit";
         let jwk = self.jwk().ok_or(TokenRefused::new(unknown))?;
         if !is_for(&jwk, self.header.alg) {
-            return Err(TokenRefused::new("the key is not for this algorithm"));
+            return Err(TokenRefused::new(
+                "the key is too short, too long, or not for this algorithm",
+            ));
         }
         DecodingKey::from_jwk(&jwk).map_err(|error| TokenRefused::caused("unusable key", error))
     }
@@ -214,12 +221,22 @@ fn can_verify(keys: &JwkSet) -> bool {
     })
 }
 
+/// The length of the modulus of an RSA key in bits; 0 if it is not base64url.
+fn modulus_bits(modulus: &str) -> usize {
+    let bytes = URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
+    let significant = bytes.iter().skip_while(|byte| **byte == 0);
+    let first = significant.clone().next().map_or(0, |byte| byte.leading_zeros() as usize);
+    (significant.count() * 8).saturating_sub(first)
+}
+
 fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {
     let declared = jwk.common.key_algorithm.map(|declared| declared.to_string());
     let has_algorithm = declared.is_none_or(|declared| declared == format!("{algorithm:?}"));
     let is_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
     let has_type = match (&jwk.algorithm, algorithm) {
-        (AlgorithmParameters::RSA(_), Algorithm::RS256) => true,
+        (AlgorithmParameters::RSA(key), Algorithm::RS256) => {
+            RSA_BITS.contains(&modulus_bits(&key.n))
+        }
         (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => {
             key.curve == EllipticCurve::P256
         }
@@ -229,4 +246,31 @@ fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {
         _ => false,
     };
     has_algorithm && is_signing && has_type
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key set with one RSA key, whose modulus has these bytes.
+    fn rsa(modulus: &[u8]) -> JwkSet {
+        let n = URL_SAFE_NO_PAD.encode(modulus);
+        let key = serde_json::json!({"kty": "RSA", "kid": "one", "n": n, "e": "AQAB"});
+        serde_json::from_value(serde_json::json!({ "keys": [key] })).unwrap()
+    }
+
+    #[test]
+    fn an_rsa_key_that_is_too_short_or_too_long_is_not_usable() {
+        assert!(can_verify(&rsa(&[0xff; 256])));
+        assert!(can_verify(&rsa(&[0xff; 1024])));
+        assert!(!can_verify(&rsa(&[0xff; 1025])));
+        let mut short = [0xff; 256];
+        short[0] = 0x7f;
+        for modulus in [&short[..], &[0xff; 128], &[]] {
+            assert!(!can_verify(&rsa(modulus)), "{} bytes", modulus.len());
+        }
+        let mut padded = [0xff; 300];
+        padded[..200].fill(0);
+        assert!(!can_verify(&rsa(&padded)), "leading zeros count");
+    }
 }
