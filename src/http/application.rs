@@ -143,8 +143,9 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
         let refused = ApiError::from(ErrorKind::MethodNotAllowed { allow: allow.clone() });
         std::future::ready(Err::<HttpResponse, _>(refused))
     }));
-    config.service(resource.wrap(from_fn(move |request, next: Next<_>| {
-        request_measurement::note_route(&request, path);
+    config.service(resource.wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
+        let has_method = allowed.iter().any(|method| method == request.method().as_str());
+        request_measurement::note_route(&request, path, has_method);
         next.call(request)
     })));
 }

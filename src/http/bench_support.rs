@@ -69,7 +69,7 @@ impl RequestBench {
         let request = TestRequest::default().to_srv_request();
         let in_flight = self.0.start(method_label(request.method()));
         request.extensions_mut().insert(in_flight.route());
-        request_measurement::note_route(&request, "/api/v1/Agents/User/SaveCredential");
+        request_measurement::note_route(&request, "/api/v1/Agents/User/SaveCredential", true);
         in_flight.end(200);
     }
 

@@ -14,10 +14,10 @@ use super::{
     state::HttpState,
 };
 
-/// Notes the route that takes a request.
-pub(super) fn note_route(request: &ServiceRequest, path: &'static str) {
+/// Notes the route that takes a request, and whether it has the method of the request.
+pub(super) fn note_route(request: &ServiceRequest, path: &'static str, has_method: bool) {
     if let Some(route) = request.extensions().get::<TakenBy>() {
-        route.set(path);
+        route.set(path, has_method);
     }
 }
 

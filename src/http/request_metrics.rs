@@ -27,7 +27,11 @@ const NO_ROUTE: &str = "none";
 /// The statuses of failures of the service.
 const FAILURES: [u16; 2] = [500, 503];
 
-/// The methods of routes. Others share a label, so that callers cannot add labels.
+/// The label of all methods that are not in [`METHODS`], or that the route does not have: callers
+/// cannot add series.
+const OTHER_METHOD: &str = "other";
+
+/// The methods of routes.
 const METHODS: [Method; 7] = [
     Method::GET,
     Method::HEAD,
@@ -69,9 +73,9 @@ impl MetricConstructor<Histogram> for NewHistogram {
     }
 }
 
-/// The label of a method.
+/// The label of a method on a route that has it.
 pub(super) fn method_label(method: &Method) -> &'static str {
-    METHODS.iter().find(|known| *known == method).map_or("other", Method::as_str)
+    METHODS.iter().find(|known| *known == method).map_or(OTHER_METHOD, Method::as_str)
 }
 
 impl Default for RequestMetrics {
@@ -100,7 +104,7 @@ impl RequestMetrics {
             metrics: self,
             begin: Instant::now(),
             method,
-            route: TakenBy(Rc::new(Cell::new(NO_ROUTE))),
+            route: TakenBy(Rc::new(Cell::new(Taken { path: NO_ROUTE, has_method: true }))),
             is_answered: false,
         }
     }
@@ -122,12 +126,19 @@ impl RequestMetrics {
 /// The route that takes a request, shared with the request: an abandoned one is dropped with its
 /// extensions.
 #[derive(Debug, Clone)]
-pub(super) struct TakenBy(Rc<Cell<&'static str>>);
+pub(super) struct TakenBy(Rc<Cell<Taken>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    path: &'static str,
+    has_method: bool,
+}
 
 impl TakenBy {
-    /// Notes the path of the route, as in the route table.
-    pub(super) fn set(&self, path: &'static str) {
-        self.0.set(path);
+    /// Notes the path of the route, as in the route table, and whether it has the method of the
+    /// request.
+    pub(super) fn set(&self, path: &'static str, has_method: bool) {
+        self.0.set(Taken { path, has_method });
     }
 }
 
@@ -146,10 +157,16 @@ impl InFlight<'_> {
         self.route.clone()
     }
 
+    fn labels(&self) -> RouteLabels {
+        let Taken { path, has_method } = self.route.0.get();
+        RouteLabels { route: path, method: if has_method { self.method } else { OTHER_METHOD } }
+    }
+
     /// Counts the answer.
     pub(super) fn end(mut self, status: u16) {
         self.is_answered = true;
-        let labels = AnswerLabels { route: self.route.0.get(), method: self.method, status };
+        let RouteLabels { route, method } = self.labels();
+        let labels = AnswerLabels { route, method, status };
         if self.metrics.answered.get(&labels).is_none() {
             // The rate of a series lacks its first value. So the failures of a route begin at 0, with
             // the first request.
@@ -165,8 +182,7 @@ impl Drop for InFlight<'_> {
     /// Measures the request, also an abandoned one: clients give up on slow requests first.
     fn drop(&mut self) {
         self.metrics.in_flight.dec();
-        let labels = RouteLabels { route: self.route.0.get(), method: self.method };
-        let durations = self.metrics.durations.get_or_create(&labels);
+        let durations = self.metrics.durations.get_or_create(&self.labels());
         durations.observe(self.begin.elapsed().as_secs_f64());
         if !self.is_answered {
             self.metrics.abandoned.inc();
@@ -185,8 +201,8 @@ mod tests {
         let metrics = RequestMetrics::default();
         let (answered, abandoned) = (metrics.start("GET"), metrics.start("GET"));
         assert_eq!(metrics.in_flight.get(), 2);
-        answered.route().set("/docs");
-        abandoned.route().set("/slow");
+        answered.route().set("/docs", true);
+        abandoned.route().set("/slow", true);
         answered.end(200);
         assert_eq!((metrics.in_flight.get(), metrics.abandoned.get()), (1, 0));
         drop(abandoned);
@@ -202,6 +218,24 @@ mod tests {
                 format!("request_duration_seconds_count{{route=\"{route}\",method=\"GET\"}} 1");
             assert!(text.contains(&count), "{text}");
         }
+    }
+
+    #[test]
+    fn methods_that_the_route_does_not_have_share_a_series() {
+        let metrics = RequestMetrics::default();
+        for method in METHODS {
+            let refused = metrics.start(method_label(&method));
+            refused.route().set("/docs", false);
+            refused.end(405);
+        }
+        let labels = AnswerLabels { route: "/docs", method: OTHER_METHOD, status: 405 };
+        assert_eq!(metrics.answered.get_or_create(&labels).get(), 7);
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let is_count = |line: &&str| line.starts_with("request_duration_seconds_count{");
+        assert_eq!(text.lines().filter(is_count).count(), 1, "{text}");
     }
 
     #[test]

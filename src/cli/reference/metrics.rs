@@ -63,9 +63,13 @@ const LABELS: [(&str, &str, &str); 26] = [
     ("keeper_hashing_surveyed", "scheme", "the scheme of the hash"),
     ("keeper_http_certificate_expiry_timestamp_seconds", "listener", "`http` or `operations`"),
     ("keeper_http_request_duration_seconds", "route", "the path of the route, or `none`"),
-    ("keeper_http_request_duration_seconds", "method", "the method, or `other`"),
+    (
+        "keeper_http_request_duration_seconds",
+        "method",
+        "the method, or `other` if the route does not have it",
+    ),
     ("keeper_http_requests", "route", "the path of the route, or `none`"),
-    ("keeper_http_requests", "method", "the method, or `other`"),
+    ("keeper_http_requests", "method", "the method, or `other` if the route does not have it"),
     ("keeper_http_requests", "status", "the status of the response"),
     ("keeper_keyring_key", "key", "key id"),
     ("keeper_keyring_key", "state", "`writing`, `readable` or `retired`"),
@@ -73,7 +77,8 @@ const LABELS: [(&str, &str, &str); 26] = [
     (
         "keeper_mail_password_mails",
         "event",
-        "`queued`, `throttled`, `sent`, `retried`, `failed` or `dropped` (nobody to send it to)",
+        "`queued`, `throttled`, `sent`, `retried`, `failed` or `dropped` (nobody to send it to, or \
+         the password was changed)",
     ),
     ("keeper_reload_failed", "setting", "the setting that names the file, or `settings`"),
     ("keeper_reloads", "setting", "the setting that names the file, or `settings`"),

@@ -9,7 +9,7 @@ use super::{
     admissions::{Admissions, delay_refusal_of_login},
     bearer::BearerAuthenticator,
     error::{AuthenticationError, Refusal},
-    outcome::{Authenticated, PasswordLogin, Requested, Work},
+    outcome::{Authenticated, PasswordLogin, Requested, Work, record_authentication},
     password::PasswordAuthenticator,
     session::SessionAuthenticator,
     ticket::TicketAuthenticator,
@@ -22,7 +22,6 @@ use crate::{
         proof_age::MaximumProofAge,
     },
     security::application_token::Applications,
-    service::activity::metrics::AuthenticationOutcome,
 };
 
 /// The credential of a request, and the properties of the request that authentication needs.
@@ -90,13 +89,9 @@ impl Authenticator {
             // A retry with the same secret is not counted as a failed attempt again.
             found = Box::pin(self.authenticate_once(&attempt, now)).await;
         }
-        let scheme = attempt.credential.scheme();
-        // Passwords are counted where they are verified, also for logins with a form.
-        if scheme != AuthenticationScheme::Basic {
-            let outcome = found.as_ref().err().map(AuthenticationError::outcome);
-            let outcome = outcome.unwrap_or(AuthenticationOutcome::Success);
-            self.passwords.throttling.metrics.record_authentication(scheme, outcome);
-        }
+        let metrics = &self.passwords.throttling.metrics;
+        let principal = found.as_ref().map(|authenticated| &authenticated.principal);
+        record_authentication(metrics, attempt.credential.scheme(), principal);
         found
     }
 
@@ -144,13 +139,7 @@ impl Authenticator {
     ) -> Result<Authenticated, AuthenticationError> {
         let passwords = &self.passwords;
         // A returning client logs in without an admission, and would be refused after the statements.
-        let room = self.admissions.require_room(work);
-        if let Err(error) = delay_refusal_of_login(room).await {
-            let error = AuthenticationError::from(error);
-            let metrics = &passwords.throttling.metrics;
-            metrics.record_authentication(AuthenticationScheme::Basic, error.outcome());
-            return Err(error);
-        }
+        delay_refusal_of_login(self.admissions.require_room(work)).await?;
         let PasswordLogin { principal, lookup } = if work == Work::ChangingSecret {
             passwords.authenticate_for_change(name, password, client_info, now).await?
         } else {

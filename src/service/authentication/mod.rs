@@ -20,6 +20,7 @@ pub(crate) mod ticket;
 pub(crate) mod tokens;
 pub(crate) mod valid_from;
 
+pub(in crate::service) use self::outcome::record_authentication;
 pub(crate) use self::{
     admissions::Admissions,
     authenticator::{AuthenticationAttempt, Authenticator, EnabledSchemes},

@@ -51,18 +51,26 @@ pub(crate) struct PasswordLogin {
     pub(crate) lookup: Option<PendingLookup>,
 }
 
-/// Counts an authentication with a password. The report of the activity omits those without an
+/// Counts the authentication of a request, from its final result: a retry is not counted again.
+pub(in crate::service) fn record_authentication(
+    metrics: &ActivityMetrics,
+    scheme: AuthenticationScheme,
+    found: Result<&Principal, &AuthenticationError>,
+) {
+    let outcome = match found {
+        Ok(principal) if principal.must_change_secret() => AuthenticationOutcome::ChangeRequired,
+        Ok(_) => AuthenticationOutcome::Success,
+        Err(error) => error.outcome(),
+    };
+    metrics.record_authentication(scheme, outcome);
+}
+
+/// Counts a verification of a password for the report of the activity, which omits those without an
 /// outcome, such as one that the database did not answer.
 pub(super) fn record_password(
     metrics: &ActivityMetrics,
     found: &Result<PasswordLogin, AuthenticationError>,
 ) {
-    let outcome = match found {
-        Ok(login) if login.principal.must_change_secret() => AuthenticationOutcome::ChangeRequired,
-        Ok(_) => AuthenticationOutcome::Success,
-        Err(error) => error.outcome(),
-    };
-    metrics.record_authentication(AuthenticationScheme::Basic, outcome);
     match found {
         Ok(_) => metrics.record_login(),
         Err(AuthenticationError::Refused { .. }) => metrics.record_failure(),

@@ -8,12 +8,13 @@ use crate::{
         audit::AuditKind,
         change_context::ChangeContext,
         client_info::ClientInfo,
-        principal::{Actor, Principal, Proof},
+        principal::{Actor, AuthenticationScheme, Principal, Proof},
     },
     service::{
         authentication::{
             PasswordLogin,
             error::{AuthenticationError, Refusal},
+            record_authentication,
         },
         errors::ChangeUserError,
         user_transaction::AuditedChange,
@@ -53,11 +54,14 @@ impl Sessions {
         password: &SecretString,
     ) -> Result<PasswordLogin, AuthenticationError> {
         let (name, info): (_, &ClientInfo) = (&caller.user.login_name, context.client_info);
-        let found = self.passwords.authenticate(name, password, info, context.now).await;
+        let mut found = self.passwords.authenticate(name, password, info, context.now).await;
         if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {
-            // A retry with the same secret is not counted twice.
-            return self.passwords.authenticate(name, password, info, context.now).await;
+            // A retry with the same secret is not counted as a failed attempt again.
+            found = self.passwords.authenticate(name, password, info, context.now).await;
         }
+        let principal = found.as_ref().map(|login| &login.principal);
+        let metrics = &self.passwords.throttling.metrics;
+        record_authentication(metrics, AuthenticationScheme::Basic, principal);
         found
     }
 

@@ -44,8 +44,12 @@ impl Sessions {
         let actor = Actor::Principal(&principal);
         let context = ChangeContext { actor, client_info, reason: None, now };
         self.credentials.save(context, command).await?;
-        let sign_in = SignIn { password: new_password, ..sign_in };
-        Ok(self.sign_in(sign_in, now).await)
+        // The authentication of this request is counted with the former password.
+        let found = self.verify_login(name, &new_password, client_info, now).await;
+        Ok(match found {
+            Ok(login) => self.start_session(sign_in, login, now).await,
+            Err(error) => Err(error.into()),
+        })
     }
 
     /// The command that replaces the secret that authenticated this user.

@@ -13,7 +13,7 @@ use crate::{
     domain::{
         change_context::ChangeContext,
         client_info::ClientInfo,
-        principal::{Actor, Principal},
+        principal::{Actor, AuthenticationScheme, Principal},
         user::User,
     },
     security::{
@@ -25,7 +25,7 @@ use crate::{
     service::{
         authentication::{
             PasswordLogin, error::AuthenticationError, issued::IssuedTickets,
-            password::PasswordAuthenticator, session::SessionAuthenticator,
+            password::PasswordAuthenticator, record_authentication, session::SessionAuthenticator,
         },
         credentials::saving::Credentials,
         errors::ChangeUserError,
@@ -82,8 +82,21 @@ impl Sessions {
         sign_in: SignIn,
         now: OffsetDateTime,
     ) -> Result<NewSession, SignInError> {
-        let SignIn { name, password, former, client_info } = sign_in;
-        let login = self.log_in(&name, &password, &client_info, now).await?;
+        let SignIn { name, password, client_info, .. } = &sign_in;
+        let login = self.log_in(name, password, client_info, now).await?;
+        self.start_session(sign_in, login, now).await
+    }
+
+    /// Starts a session of a user who has logged in, and ends the earlier session of the browser.
+    ///
+    /// # Errors
+    /// See [`SignInError`].
+    pub(super) async fn start_session(
+        &self,
+        SignIn { former, client_info, .. }: SignIn,
+        login: PasswordLogin,
+        now: OffsetDateTime,
+    ) -> Result<NewSession, SignInError> {
         let PasswordLogin { principal, lookup: _until_stored } = login;
         if principal.must_change_secret() {
             let user_id = principal.user_id();
@@ -104,11 +117,29 @@ impl Sessions {
     }
 
     /// The user with that name and password, who may have a session; perhaps only to change the
-    /// password.
+    /// password. Counts the authentication of the request.
     ///
     /// # Errors
     /// See [`AuthenticationError`].
     pub(super) async fn log_in(
+        &self,
+        name: &str,
+        password: &SecretString,
+        client_info: &ClientInfo,
+        now: OffsetDateTime,
+    ) -> Result<PasswordLogin, AuthenticationError> {
+        let found = self.verify_login(name, password, client_info, now).await;
+        let principal = found.as_ref().map(|login| &login.principal);
+        let metrics = &self.passwords.throttling.metrics;
+        record_authentication(metrics, AuthenticationScheme::Basic, principal);
+        found
+    }
+
+    /// As [`Self::log_in`], for a request whose authentication is counted already.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(super) async fn verify_login(
         &self,
         name: &str,
         password: &SecretString,

@@ -45,8 +45,7 @@ async fn each_request_counts_for_its_route_method_and_status(pool: PgPool) {
         (PRINCIPAL, "GET", 200, 3),
         (PRINCIPAL, "HEAD", 200, 1),
         (PRINCIPAL, "GET", 401, 1),
-        (PRINCIPAL, "DELETE", 405, 1),
-        (PRINCIPAL, "other", 405, 1),
+        (PRINCIPAL, "other", 405, 2),
         ("/api/v1/User/{user}", "GET", 403, 1),
         ("/api/v1/User/{user}", "GET", 200, 1),
         ("none", "GET", 404, 2),
@@ -67,6 +66,35 @@ async fn each_request_counts_for_its_route_method_and_status(pool: PgPool) {
     assert!(!of_requests.is_empty(), "{text}");
     for secret in ["4711", "4712", "278", "PURGE", "paul"] {
         assert!(of_requests.iter().all(|series| !series.contains(secret)), "{secret}: {text}");
+    }
+}
+
+#[sqlx::test]
+async fn a_method_that_the_route_does_not_have_adds_no_series_of_its_own(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for method in [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ] {
+        for path in [PRINCIPAL, SAVE] {
+            app.request(method.clone(), path, &Credentials::Anonymous).send().await.unwrap();
+        }
+    }
+    let text = app.metrics().await.body;
+    for name in ["keeper_http_requests_total", "keeper_http_request_duration_seconds_count"] {
+        let samples = labels_of(&text, name);
+        let methods = |path: &str| -> BTreeSet<&str> {
+            let of_path = samples.iter().filter(|(labels, _)| labels["route"] == path);
+            of_path.map(|(labels, _)| labels["method"].as_str()).collect()
+        };
+        assert_eq!(methods(PRINCIPAL), BTreeSet::from(["GET", "HEAD", "other"]), "{name}");
+        // GET and HEAD describe a call.
+        assert_eq!(methods(SAVE), BTreeSet::from(["GET", "HEAD", "POST", "other"]), "{name}");
     }
 }
 
