@@ -25,7 +25,7 @@ use super::{
     server::{Transport, serve},
     settings_reload::SettingsReload,
     sockets::InheritedSockets,
-    tls::Certificates,
+    tls::{Certificates, CertificatesInUse},
 };
 use crate::{
     clock,
@@ -86,6 +86,7 @@ struct Reloads {
     reloadables: Vec<Reloadable>,
     request_state: RequestState,
     issuers: CurrentIssuers,
+    certificates: CertificatesInUse,
     /// `None`: the settings are not read again, as in `dev`.
     on_request: Option<(ReloadSignal, WatchedFiles, LoadedSettings)>,
     drain: Option<DrainSignals>,
@@ -94,14 +95,15 @@ struct Reloads {
 impl Reloads {
     /// Spawns the tasks that read files again.
     fn spawn(self, tasks: &mut JoinSet<()>, lasting: Arc<Lasting>, states: Arc<StatePublisher>) {
-        let Self { reloadables, request_state, issuers, on_request, drain } = self;
+        let Self { reloadables, request_state, issuers, certificates, on_request, drain } = self;
         if let Some(signals) = drain {
             super::drain::spawn(tasks, signals, Arc::clone(&states.current().readiness));
         }
         let metrics = Arc::clone(lasting.reloads());
         let requested = on_request.map(|(signal, file, running)| {
             let running = Mutex::new(running);
-            let reload = SettingsReload { lasting, states, request_state, issuers, running };
+            let reload =
+                SettingsReload { lasting, states, request_state, issuers, certificates, running };
             (signal, reload.into_reloadable(file))
         });
         reload_tasks::spawn(tasks, reloadables, &metrics, requested);
@@ -154,6 +156,14 @@ impl Application {
         );
         let states = Arc::new(StatePublisher::new(request_state.build(settings, services)));
         let lasting = Arc::new(lasting);
+        let reloads = Reloads {
+            reloadables,
+            request_state,
+            issuers,
+            certificates: certificates.in_use(),
+            on_request: None,
+            drain: None,
+        };
         Ok(Self {
             listener,
             operations,
@@ -166,7 +176,7 @@ impl Application {
             shutdown: settings.shutdown.clone(),
             timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
-            reloads: Reloads { reloadables, request_state, issuers, on_request: None, drain: None },
+            reloads,
         })
     }
 

@@ -32,8 +32,9 @@ impl ReloadSignal {
 
 /// Spawns the tasks that look at the files, one for each setting, so that a slow server or volume
 /// delays no other setting, and the task that waits for SIGHUP. At the signal, the settings are read
-/// first. If they cannot be used, or a file that they name, no other file is read. Each reload ends in
-/// bounded time, so that the next signal has an effect.
+/// first. If they cannot be used, or a file that they name, no other file is read. The database and
+/// the master key are asked later, and cannot refuse the settings: an operator can change them during
+/// an outage. Each reload ends in bounded time, so that the next signal has an effect.
 pub(super) fn spawn(
     tasks: &mut JoinSet<()>,
     reloadables: Vec<Reloadable>,

@@ -80,7 +80,9 @@ async fn first_failure(tasks: &mut JoinSet<()>) -> StartError {
     pending().await
 }
 
-/// What outlives the servers and the tasks: the last events are written and delivered.
+/// Components that close after the servers and the tasks have ended: this instance releases the audit
+/// sinks, logs the last anchors and records the last minute of activity. It delivers no more audit
+/// events: another instance does, or this one after its next start.
 pub(super) struct Remains {
     /// `None`: no anchors are logged.
     anchors: Option<Arc<Anchors>>,

@@ -10,8 +10,10 @@ use super::{
     files::{problem_of_log_level, problems_of_files},
     reload::{ReloadError, Reloadable, WatchedFiles},
     request_state::RequestState,
+    tls::CertificatesInUse,
 };
 use crate::{
+    clock,
     configuration::{self, LoadedSettings, Problems, SettingChanges, Settings},
     http::StatePublisher,
     log_filter, telemetry,
@@ -32,6 +34,7 @@ pub(super) struct SettingsReload {
     pub(super) states: Arc<StatePublisher>,
     pub(super) request_state: RequestState,
     pub(super) issuers: CurrentIssuers,
+    pub(super) certificates: CertificatesInUse,
     /// The settings in use. Locked during a reload.
     pub(super) running: Mutex<LoadedSettings>,
 }
@@ -62,7 +65,8 @@ impl SettingsReload {
         if !problems.is_empty() {
             return Err(Problems(problems).into());
         }
-        let problems = problems_of_files(new.settings());
+        let mut problems = problems_of_files(new.settings());
+        problems.extend(self.certificates.problems_of_new(new.settings(), clock::now()));
         if !problems.is_empty() {
             return Err(ReloadSettingsError::Files(Problems(problems)));
         }

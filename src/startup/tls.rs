@@ -50,6 +50,11 @@ impl Certificates {
         Ok(Self { http, operations, reloadables })
     }
 
+    /// The certificates, for [`CertificatesInUse::problems_of_new`].
+    pub(super) fn in_use(&self) -> CertificatesInUse {
+        CertificatesInUse { http: self.http.clone(), operations: self.operations.clone() }
+    }
+
     /// The certificates by listener, for metrics.
     pub(super) fn by_listener(&self) -> Vec<ListenerCertificate> {
         let listeners = [("http", &self.http), ("operations", &self.operations)];
@@ -59,6 +64,31 @@ impl Certificates {
             Some(ListenerCertificate { listener, expires_at })
         };
         listeners.into_iter().filter_map(certificate).collect()
+    }
+}
+
+/// The certificates of the listeners at any time: their reloads replace them.
+pub(super) struct CertificatesInUse {
+    http: Option<Arc<ServerTls>>,
+    operations: Option<Arc<ServerTls>>,
+}
+
+impl CertificatesInUse {
+    /// The certificates in the files of these settings that a reload refuses at `now` because of their
+    /// validity. One that is in use may have expired: otherwise it would block all other settings.
+    pub(super) fn problems_of_new(&self, settings: &Settings, now: OffsetDateTime) -> Vec<Problem> {
+        let listeners = [
+            (&settings.http.tls, self.http.as_ref()),
+            (&settings.operations.tls, self.operations.as_ref()),
+        ];
+        let problems = |(section, current): (&TlsSettings, Option<&Arc<ServerTls>>)| {
+            let current = current.filter(|_| section.is_enabled())?;
+            // Files that cannot be read are among `problems_of_certificates`.
+            let new = load_certificates(section).ok()?;
+            let problems = new.require_new_valid(current, now).err()?;
+            Some(problems_of(section, problems))
+        };
+        listeners.into_iter().filter_map(problems).flatten().collect()
     }
 }
 

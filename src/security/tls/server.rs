@@ -106,6 +106,18 @@ impl ServerTls {
         self.loaded().require_valid(now)
     }
 
+    /// Fails if clients refuse a certificate at `now` that `current` does not have.
+    ///
+    /// # Errors
+    /// As [`Self::require_valid`].
+    pub(crate) fn require_new_valid(
+        &self,
+        current: &Self,
+        now: OffsetDateTime,
+    ) -> Result<(), TlsProblems> {
+        self.loaded().require_new_valid(&current.loaded(), now)
+    }
+
     fn loaded(&self) -> Arc<Loaded> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }

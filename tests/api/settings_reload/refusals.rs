@@ -1,6 +1,6 @@
 //! Reloads that are refused, and settings that need a restart.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use rustix::process::Signal;
 use sqlx::PgPool;
@@ -13,6 +13,7 @@ use crate::support::{
 const FAILED: &str = r#"keeper_reload_failed{setting="settings"}"#;
 const RESTART: &str = "keeper_settings_restart_required";
 const MARKER: &str = "MARKERw3Kd";
+const READ_ONLY: &str = "keeper_read_only";
 
 #[sqlx::test]
 async fn an_unusable_setting_changes_nothing_and_is_named(pool: PgPool) {
@@ -118,11 +119,15 @@ async fn a_changed_file_is_reloaded_without_a_signal(pool: PgPool) {
     assert_eq!(status(&reloading.app, &reloading.app.plain()).await, 401);
 }
 
+/// The value of a setting that names a file.
+fn text(path: &Path) -> String {
+    format!("'{}'", path.display())
+}
+
 #[sqlx::test]
 async fn a_signal_with_unusable_settings_reads_no_other_file(pool: PgPool) {
     let (authority, folder) = (TestAuthority::new(), tempfile::tempdir().unwrap());
     let (certificate, key) = authority.issue(&["127.0.0.1"]).write(folder.path(), "operations");
-    let text = |path: &std::path::Path| format!("'{}'", path.display());
     let (certificate_setting, key_setting) = (text(&certificate), text(&key));
     let tls = [
         ("http.tls.certificate_file", certificate_setting.as_str()),
@@ -149,4 +154,48 @@ async fn a_signal_with_unusable_settings_reads_no_other_file(pool: PgPool) {
     instance.wait_for_metric(FAILED, 0.0).await;
     let log = reloading.instance.stop();
     assert!(log.contains("http.tls.certificate_file: "), "{log}");
+}
+
+#[sqlx::test]
+async fn a_signal_with_another_certificate_that_has_expired_changes_nothing(pool: PgPool) {
+    let (authority, folder) = (TestAuthority::new(), tempfile::tempdir().unwrap());
+    let write_expired = || authority.issue_expired(&["127.0.0.1"]).write(folder.path(), "api");
+    let (certificate, key) = write_expired();
+    let (certificate_setting, key_setting) = (text(&certificate), text(&key));
+    let tls = [
+        ("http.tls.certificate_file", certificate_setting.as_str()),
+        ("http.tls.key_file", key_setting.as_str()),
+    ];
+    let reloading = Reloading::start(pool, &tls).await;
+    let instance = &reloading.instance;
+    // The certificate in use has expired, too. It stays, and so refuses nothing.
+    reloading.set(&[tls[0], tls[1], ("maintenance.read_only", "true")]).await;
+    assert_eq!(instance.metric(READ_ONLY).await, Some(1.0));
+    let refused = instance.metric(SETTINGS_REFUSED).await.unwrap();
+    write_expired();
+    reloading.write(&tls.map(|(name, value)| format!("{name} = {value}\n")).concat());
+    instance.server.signal(Signal::HUP);
+    instance.wait_for_more(SETTINGS_REFUSED, refused).await;
+    assert_eq!(instance.metric(READ_ONLY).await, Some(1.0), "the settings are not taken over");
+    // Renewing it is enough.
+    authority.issue(&["127.0.0.1"]).write(folder.path(), "api");
+    instance.wait_for_metric(READ_ONLY, 0.0).await;
+    let log = reloading.instance.stop();
+    let named = format!("http.tls.certificate_file: the certificate in {}", certificate.display());
+    assert!(log.contains(&format!("{named} has expired; renew it")), "{log}");
+}
+
+/// An outage of the database must not keep an operator from changing settings.
+#[sqlx::test]
+async fn a_keyring_that_only_the_database_can_refuse_does_not_refuse_the_settings(pool: PgPool) {
+    let reloading = Reloading::start(pool, &[]).await;
+    let (app, instance) = (&reloading.app, &reloading.instance);
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = folder.path().join("foreign.json");
+    app.command(&["keys", "generate", "--file", foreign.to_str().unwrap()], "").assert_success();
+    replace(Path::new(app.keyring()), &fs::read_to_string(&foreign).unwrap(), 0o400);
+    reloading.set(&[("authentication.basic", "false")]).await;
+    instance.wait_for_metric(r#"keeper_reload_failed{setting="keyring.file"}"#, 1.0).await;
+    assert_eq!(status(app, &app.plain()).await, 401);
+    assert_eq!(instance.metric(FAILED).await, Some(0.0));
 }
