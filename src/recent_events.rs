@@ -32,7 +32,7 @@ static EVENTS: Mutex<KeptEvents> = Mutex::new(KeptEvents {
 });
 
 /// The last events of each kind. Callers can cause many warnings, and an outage many errors; neither
-/// replaces an alarm.
+/// replaces an alarm. An alarm that repeats replaces only its former ones.
 struct KeptEvents {
     alarms: VecDeque<RecentEvent>,
     errors: VecDeque<RecentEvent>,
@@ -53,6 +53,10 @@ pub(crate) struct RecentEvent {
     pub(crate) code: String,
     /// The error and its causes; empty for none.
     pub(crate) error: String,
+    /// How often an alarm with this text and setting was raised; `at` and `error` are of the last time.
+    pub(crate) times: u32,
+    /// When it was first raised.
+    pub(crate) first_at: OffsetDateTime,
 }
 
 /// The kept events, oldest first.
@@ -80,19 +84,29 @@ impl<S: Subscriber> Layer<S> for RecentEvents {
             Level::WARN if !is_refused_request(metadata) => "warn",
             _ => return,
         };
+        let now = clock::now();
         let mut kept = RecentEvent {
-            at: clock::now(),
+            at: now,
             level,
             target: metadata.target().to_owned(),
             message: String::new(),
             setting: String::new(),
             code: String::new(),
             error: String::new(),
+            times: 1,
+            first_at: now,
         };
         event.record(&mut kept);
         let mut all = EVENTS.lock().unwrap_or_else(PoisonError::into_inner);
         let events = match level {
-            _ if metadata.target() == ALARM => &mut all.alarms,
+            _ if metadata.target() == ALARM => {
+                let former = all.alarms.iter().position(|former| former.is_repeated_by(&kept));
+                if let Some(former) = former.and_then(|index| all.alarms.remove(index)) {
+                    kept.times = former.times.saturating_add(1);
+                    kept.first_at = former.first_at;
+                }
+                &mut all.alarms
+            }
             "error" => &mut all.errors,
             _ => &mut all.warnings,
         };
@@ -104,6 +118,11 @@ impl<S: Subscriber> Layer<S> for RecentEvents {
 }
 
 impl RecentEvent {
+    /// True if another event has the same text, and is about the same setting.
+    fn is_repeated_by(&self, other: &Self) -> bool {
+        self.message == other.message && self.setting == other.setting
+    }
+
     fn text(&mut self, field: &Field) -> Option<&mut String> {
         match field.name() {
             "message" => Some(&mut self.message),
@@ -154,6 +173,11 @@ mod tests {
         let log = tracing_subscriber::registry().with(RecentEvents);
         tracing::subscriber::with_default(log, || {
             alarm!("an alarm");
+            for number in 0..150 {
+                let error = format!("cause {number}");
+                alarm!(setting = "a.file", error = error.as_str(), "a repeated alarm");
+            }
+            alarm!(setting = "b.file", "a repeated alarm");
             tracing::error!(code = "internal", cause = "a reason", "the request failed");
             tracing::info!("not kept");
             tracing::warn!(code = "unauthenticated", "the request was refused");
@@ -164,9 +188,16 @@ mod tests {
             }
         });
         let events = recent_events();
-        assert_eq!(events.len(), 2 + KEPT);
+        assert_eq!(events.len(), 4 + KEPT);
         assert_eq!(events[0].message, "an alarm");
-        assert_eq!((events[1].code.as_str(), events[1].error.as_str()), ("internal", "a reason"));
+        for (event, setting, error, times) in
+            [(&events[1], "a.file", "cause 149", 150), (&events[2], "b.file", "", 1)]
+        {
+            assert_eq!((event.message.as_str(), event.times), ("a repeated alarm", times));
+            assert!(event.first_at <= event.at);
+            assert_eq!((event.setting.as_str(), event.error.as_str()), (setting, error));
+        }
+        assert_eq!((events[3].code.as_str(), events[3].error.as_str()), ("internal", "a reason"));
         let last = events.last().unwrap();
         assert_eq!((last.level, last.message.as_str()), ("warn", "an outage"));
         assert_eq!((last.setting.as_str(), last.error.as_str()), ("a.file", "cause 149"));

@@ -60,7 +60,8 @@ pub(crate) fn parse_event(text: &str) -> Option<ChainLink> {
     Some(ChainLink {
         event: AuditEvent {
             user_id: user_id(text.user_id)?,
-            sequence: text.sequence,
+            // The first event of a user has 1.
+            sequence: (text.sequence > 0).then_some(text.sequence)?,
             occurred_at: OffsetDateTime::parse(&text.occurred_at?, &Rfc3339).ok()?,
             kind: AuditKind::parse(&text.kind)?,
             actor: match text.actor_user_id {
@@ -141,6 +142,10 @@ pub(super) mod tests {
         assert_eq!(format!("{read:?}"), format!("{:?}", link()));
         assert!(parse_event(&written.replace("credential_saved", "unknown_kind")).is_none());
         assert!(parse_event(&written.replace("\"user_id\":7", "\"user_id\":0")).is_none());
+        for sequence in ["0", "-1", "-9223372036854775808"] {
+            let invalid = format!("\"sequence\":{sequence},");
+            assert!(parse_event(&written.replace("\"sequence\":3,", &invalid)).is_none());
+        }
         assert!(parse_event("{}").is_none());
     }
 

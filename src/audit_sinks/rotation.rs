@@ -59,6 +59,20 @@ mod tests {
         assert_eq!(rotated_files(&["", ".1", ".2", ".3"]), after);
     }
 
+    /// An operator who lowered the number decides when they are no longer needed.
+    #[test]
+    fn files_above_a_lowered_number_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |end: &str| folder.path().join(format!("audit.jsonl{end}"));
+        let ends = ["", ".1", ".2", ".3", ".6"];
+        for end in ends {
+            fs::write(name(end), end).unwrap();
+        }
+        rotate(&name(""), 2).unwrap();
+        let found = [".1", ".2", ".3", ".6"].map(|end| fs::read(name(end)).unwrap());
+        assert_eq!(found, ["", ".1", ".3", ".6"].map(Vec::from));
+    }
+
     /// Writes files whose contents are the ends of their names, rotates, and reads the three rotated
     /// ones.
     fn rotated_files(ends: &[&str]) -> [Vec<u8>; 3] {

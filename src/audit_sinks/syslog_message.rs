@@ -86,7 +86,10 @@ fn cef(event: &StreamedEvent) -> String {
         add("suid", &actor.to_string());
     }
     match event.address.as_deref() {
-        Some(address) if address.contains(':') => add("c6a2", address),
+        Some(address) if address.contains(':') => {
+            add("c6a2", address);
+            add("c6a2Label", "Source IPv6 Address");
+        }
         Some(address) => add("src", address),
         None => {}
     }
@@ -174,6 +177,14 @@ mod tests {
                 env!("CARGO_PKG_VERSION")
             )
         );
+    }
+
+    #[test]
+    fn an_ipv6_address_has_the_label_of_its_custom_field() {
+        let address = Some("2001:db8::7".to_owned());
+        let cef = message(&StreamedEvent { address, ..event(41) }, SyslogFormat::Cef);
+        let expected = " c6a2=2001:db8::7 c6a2Label=Source IPv6 Address requestContext=";
+        assert!(cef.contains(expected) && !cef.contains(" src="), "{cef}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(crate) fn describe_error_texts() -> Vec<ErrorText> {
 const PASSWORD_REFUSED: &str = "The new password violates the password policy, or does not differ from \
      the one that must be changed. The message has every reason.";
 
-const AUDIT_STREAM_FULL: &str = "More audit events are undelivered than `audit.maximum_undelivered`, and \
+const AUDIT_STREAM_FULL: &str = "Too many audit events are undelivered (`audit.maximum_undelivered`), and \
      `audit.when_full` is `refuse`. Logins work.";
 
 fn occasion(kind: &ErrorKind) -> &'static str {

@@ -27,6 +27,8 @@ async fn errors() -> HttpResponse {
             "Setting": event.setting,
             "Code": event.code,
             "Error": event.error,
+            "Times": event.times,
+            "FirstAt": event.first_at.format(&Rfc3339).unwrap_or_default(),
         })
     };
     HttpResponse::Ok().json(recent_events().into_iter().map(object).collect::<Value>())

@@ -26,7 +26,10 @@ async fn refused_requests_replace_no_alarm_and_a_failed_one_has_its_code_and_cau
     let app = TestApp::spawn(postgres.pool.clone()).await;
     let instance = Instance::start(&app, &[]);
     damage_row(&app).await;
-    instance.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
+    // An alarm that repeats replaces only its former one.
+    for _ in 0..2 {
+        instance.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
+    }
     postgres.set_read_only("on").await;
     let administrator = app.administrator();
     let password = format!("{MARKER}-password");
@@ -37,6 +40,8 @@ async fn refused_requests_replace_no_alarm_and_a_failed_one_has_its_code_and_cau
     let events = recent_errors(&instance).await;
     let alarm = only(&events, "failed to unseal a hash: it was changed or moved");
     assert_eq!(alarm["Target"], "credential_keeper::alarm");
+    assert_eq!(alarm["Times"], 2, "{alarm}");
+    assert!(alarm["FirstAt"].as_str() < alarm["At"].as_str(), "{alarm}");
     let failed = only(&events, "the request failed");
     assert_eq!(failed["Code"], "database_unavailable", "{failed}");
     assert_eq!(failed["Error"], "the database server is read-only", "{failed}");

@@ -7,7 +7,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::lines::read_lines;
+use super::lines::{json_object, read_lines};
 use crate::{
     cli::output::{self, Failure},
     domain::user::UserId,
@@ -83,7 +83,7 @@ pub(in crate::cli) fn read(
     file: &Path,
 ) -> Result<impl Iterator<Item = Result<AnchorLine, Failure>>, Failure> {
     Ok(read_lines(file)?.filter_map(|line| match line {
-        Ok((number, line)) => anchor_line(number, &line).map(Ok),
+        Ok(line) => anchor_line(line.number, &line.bytes).map(Ok),
         Err(error) => Some(Err(error)),
     }))
 }
@@ -93,13 +93,6 @@ fn anchor_line(number: usize, line: &[u8]) -> Option<AnchorLine> {
     let names = [NAMES, FORMER_NAMES];
     let names = names.into_iter().find(|[_, _, mac, ..]| has_member(line, mac))?;
     Some((number, json_object(line).and_then(|members| anchor_with(&members, names))))
-}
-
-/// The JSON object at the end of a line. What precedes it is ignored, such as the prefixes of
-/// `journalctl`, `docker compose logs` and syslog.
-fn json_object(line: &[u8]) -> Option<Map<String, Value>> {
-    let start = line.iter().position(|byte| *byte == b'{')?;
-    serde_json::from_slice(line.get(start..)?).ok()
 }
 
 /// True if a line has the name of a member, also if it was cut behind it.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     anchors::{self, AnchorLine},
-    lines::read_lines,
+    lines::{Line, json_object, read_lines},
 };
 use crate::{
     cli::{
@@ -142,6 +142,8 @@ struct Copied {
     invalid: usize,
     /// The first of them.
     first_invalid: Option<usize>,
+    /// True if the last line was cut, by a crash or because it is still being written.
+    is_cut: bool,
 }
 
 impl Copied {
@@ -151,6 +153,9 @@ impl Copied {
                 "{} lines of the copy are no events; the first one is line {line}",
                 self.invalid
             ));
+        }
+        if self.is_cut {
+            output::print_status("the last line of the copy is incomplete and was left out");
         }
         output::print_status(format_args!(
             "the copy has {} events of {} chains",
@@ -205,7 +210,7 @@ async fn verify_anchors(
 
 async fn verify_copy(
     mut copy: CopyVerifier,
-    lines: impl Iterator<Item = Result<(usize, Vec<u8>), Failure>>,
+    lines: impl Iterator<Item = Result<Line, Failure>>,
     verified: &mut Verified,
     stop: &mut Stop,
 ) -> Result<(), Failure> {
@@ -215,20 +220,27 @@ async fn verify_copy(
         if stop.is_requested() {
             break;
         }
-        let (number, line) = line?;
-        if line.trim_ascii().is_empty() {
+        let Line { number, bytes, has_end } = line?;
+        if bytes.trim_ascii().is_empty() {
             continue;
         }
-        let is_event = match str::from_utf8(&line) {
+        let is_event = match str::from_utf8(&bytes) {
             Ok(line) => copy.verify_line(line, findings).await?,
             Err(_) => false,
         };
         if is_event {
             copied.events += 1;
+        } else if !has_end && json_object(&bytes).is_none() {
+            // A copy may end anywhere, also within a line.
+            copied.is_cut = true;
         } else {
             copied.invalid += 1;
             copied.first_invalid.get_or_insert(number);
         }
+    }
+    // After a stop, events may be missing only because they come later in the copy.
+    if !stop.is_requested() {
+        copy.report_gaps(findings);
     }
     copied.chains = copy.finish(findings).await?;
     Ok(())

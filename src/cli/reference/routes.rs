@@ -29,7 +29,8 @@ const OPERATIONS_ROUTES: [[&str; 4]; 4] = [
     [
         "`GET`",
         "`/errors`",
-        "Returns the last 100 alarms, 100 errors and 100 warnings of the log, without values.",
+        "Returns the last 100 alarms, 100 errors and 100 warnings of the log, without values. Alarms \
+         with the same message and setting are one entry, with their number and the time of the first.",
         "",
     ],
 ];

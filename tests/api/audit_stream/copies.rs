@@ -84,6 +84,12 @@ async fn every_change_of_a_copy_is_found(pool: PgPool) {
     let mut missing = copy.lines.clone();
     missing.remove(copy.index(4));
     copy.assert_found(&missing, "event 4 is missing");
+    // A later event of the user comes first, as in exports that begin with the newest one.
+    let mut hidden = missing.clone();
+    hidden.insert(0, copy.lines[copy.index(5)].clone());
+    copy.assert_found(&hidden, "event 4 is missing");
+    missing.reverse();
+    copy.assert_found(&missing, "event 4 is missing");
     let mut swapped = copy.lines.clone();
     swapped.swap(copy.index(4), copy.index(5));
     copy.assert_found(&swapped, "event 4 is missing");
@@ -99,12 +105,16 @@ async fn every_change_of_a_copy_is_found(pool: PgPool) {
 async fn files_of_several_machines_verify_in_the_order_of_positions(pool: PgPool) {
     let copy = StreamCopy::new(pool).await;
     let folder = copy.archive.folder.path();
-    // A second machine took over, repeated some events, and the first one took over again.
+    // A second machine took over, repeated some events, and the first one took over again. It crashed
+    // while it wrote.
     let first = [&copy.lines[..5], &copy.lines[8..]].concat();
-    fs::write(folder.join("a"), first.join("\n") + "\n").unwrap();
+    fs::write(folder.join("a"), first.join("\n") + "\n{\"position\":2,\"us").unwrap();
     fs::write(folder.join("b"), copy.lines[3..8].join("\n") + "\n").unwrap();
-    let sorted = Command::new("sort")
-        .args(["--field-separator=:", "--key=2,2n", "--stable", "a", "b"])
+    let reference = fs::read_to_string("docs/reference/audit-stream.md").unwrap();
+    let commands = reference.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let sort = commands.filter(|commands| commands.contains("sort ")).collect::<String>();
+    let sorted = Command::new("sh")
+        .args(["-c", &sort.replace("FILE…", "a b")])
         .current_dir(folder)
         .output()
         .unwrap();
@@ -112,6 +122,28 @@ async fn files_of_several_machines_verify_in_the_order_of_positions(pool: PgPool
         String::from_utf8(sorted.stdout).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), copy.lines.len() + 2);
     copy.verify(&lines).assert_success();
+}
+
+#[sqlx::test]
+async fn a_last_line_that_was_cut_is_no_finding(pool: PgPool) {
+    let copy = StreamCopy::new(pool).await;
+    let last = copy.lines.last().unwrap();
+    for cut in ["{\"position\":99,\"user", &last[..last.len() - 1]] {
+        let mut lines = copy.lines.clone();
+        lines.push(cut.to_owned());
+        let output = copy.verify(&lines);
+        let expected = "the last line of the copy is incomplete and was left out";
+        assert!(output.stderr.contains(expected), "{output:?}");
+        assert!(output.stderr.contains("the copy has 11 events of 3 chains"), "{output:?}");
+        output.assert_success();
+        // With an end of line, it was not cut there.
+        lines.push(String::new());
+        copy.assert_found(&lines, "1 lines of the copy are no events");
+    }
+    // A whole object without an end of line was not cut either.
+    let mut lines = copy.lines.clone();
+    lines.push(last.replace("\"kind\":\"", "\"kind\":\"of_a_later_release_"));
+    copy.assert_found(&lines, "1 lines of the copy are no events");
 }
 
 #[sqlx::test]

@@ -83,6 +83,36 @@ async fn changes_are_refused_beyond_the_bound_if_set_so(pool: PgPool) {
     wait_for_all(&app, || archive.events()).await;
 }
 
+/// As if the sink had taken the next event.
+async fn advance(app: &TestApp) {
+    let advance = "UPDATE audit_sinks
+        SET position = position + 1, reached = greatest(reached, position + 1)";
+    sqlx::query(advance).execute(&app.pool).await.unwrap();
+}
+
+#[sqlx::test]
+async fn one_alarm_lasts_until_half_of_the_bound_is_undelivered(pool: PgPool) {
+    let archive = Archive::new();
+    let app = spawn_refusing(pool, &archive, &[]).await;
+    let alarms = app.metric("keeper_alarms_total").await;
+    let away = fill(&app, &archive).await;
+    for undelivered in [3.0, 2.0] {
+        advance(&app).await;
+        app.wait_for_metric(BACKLOG, undelivered).await;
+    }
+    // The look that found three has ended: changes go on, and pass the bound again.
+    save(&app, 4).await.assert_saved();
+    save(&app, 5).await.assert_saved();
+    app.wait_for_metric(BACKLOG, 4.0).await;
+    assert!(app.metric(FULL).await > 0.5);
+    assert!((app.metric("keeper_alarms_total").await - alarms - 1.0).abs() < f64::EPSILON);
+    for _ in 0..3 {
+        advance(&app).await;
+    }
+    app.wait_for_metric(FULL, 0.0).await;
+    fs::rename(&away, archive.folder.path()).unwrap();
+}
+
 #[sqlx::test]
 async fn an_import_in_progress_waits_until_the_sink_has_caught_up(pool: PgPool) {
     const LINES: i64 = 400;

@@ -1,10 +1,11 @@
-//! Verifies a copy of the stream: the MACs of its events, their order, and that the database still
-//! has them.
+//! Verifies a copy of the stream: the MACs of its events, their order, that none is missing between
+//! them, and that the database still has them.
 
 use std::collections::BTreeMap;
 
 use subtle::ConstantTimeEq;
 
+use super::copied_sequences::CopiedSequences;
 use crate::{
     audit_sinks::parse_event,
     domain::{audit::ChainLink, user::UserId},
@@ -29,12 +30,14 @@ pub(crate) struct CopyVerifier {
     database: Database,
     keyring: KeyringHandle,
     heads: BTreeMap<UserId, CopiedHead>,
+    /// The events of each user that were seen.
+    sequences: BTreeMap<UserId, CopiedSequences>,
 }
 
 impl CopyVerifier {
     /// A verifier that has seen no line.
     pub(crate) fn new(database: Database, keyring: KeyringHandle) -> Self {
-        Self { database, keyring, heads: BTreeMap::new() }
+        Self { database, keyring, heads: BTreeMap::new(), sequences: BTreeMap::new() }
     }
 
     /// Verifies the next line; returns false if it is no event. What precedes the JSON object, such as
@@ -49,8 +52,14 @@ impl CopyVerifier {
     ) -> Result<bool, StorageError> {
         let object = line.find('{').and_then(|start| line.get(start..));
         let Some(event) = object.and_then(parse_event) else { return Ok(false) };
-        let user_id = event.event.user_id;
-        if let Some(discrepancy) = self.verify_link(&event).await? {
+        let (user_id, sequence) = (event.event.user_id, event.event.sequence);
+        let found = self.verify_link(&event).await?;
+        let sequences = self.sequences.entry(user_id).or_default();
+        sequences.insert(sequence);
+        if let Some(discrepancy) = found {
+            if let Discrepancy::EventMissing(missing) = &discrepancy {
+                sequences.note_reported(*missing);
+            }
             findings.push((user_id, discrepancy));
         }
         Ok(true)
@@ -76,8 +85,9 @@ impl CopyVerifier {
         Ok(if missing { Some(Discrepancy::EventMissing(known + 1)) } else { found })
     }
 
-    /// Verifies an event that the sink got again, or one that took the place of a lost event after
-    /// a restore or a failover. Its place in the copy says nothing.
+    /// Verifies an event that the sink got again, one that took the place of a lost event after a
+    /// restore or a failover, or one that comes after a later event, as in a copy that begins with the
+    /// newest event. Its place in the copy says nothing; [`Self::report_gaps`] finds gaps.
     async fn verify_repetition(
         &mut self,
         link: &ChainLink,
@@ -129,6 +139,14 @@ impl CopyVerifier {
         };
         let is_equal: bool = audit_mac(key, previous, &link.event).ct_eq(&link.mac).into();
         (!is_equal).then_some(Discrepancy::EventChanged(sequence))
+    }
+
+    /// Reports each gap between the events of a user that no line has shown, at the end of the copy.
+    pub(crate) fn report_gaps(&self, findings: &mut Vec<Finding>) {
+        for (user_id, sequences) in &self.sequences {
+            let missing = sequences.unreported().map(Discrepancy::EventMissing);
+            findings.extend(missing.map(|discrepancy| (*user_id, discrepancy)));
+        }
     }
 
     /// Compares the last event of each user in the copy with the database, at the end of the copy;

@@ -61,7 +61,7 @@ impl SinkMetrics {
         self.oldest.get_or_create(&labels(sink)).set(oldest_seconds);
     }
 
-    /// Notes whether more events than the bound are undelivered.
+    /// Notes whether too many events are undelivered.
     pub(super) fn set_full(&self, is_full: bool) {
         self.is_full.set(is_full.into());
     }
@@ -78,7 +78,8 @@ impl SinkMetrics {
                     the sink, and those that it gets again, do not count";
         let oldest = self.oldest.clone();
         registry.register_with_unit("sink_oldest", help, Unit::Seconds, oldest);
-        let help = "1 while more audit events are undelivered than audit.maximum_undelivered";
+        let help = "1 while too many audit events are undelivered: from more than \
+                    audit.maximum_undelivered until half of that number or fewer";
         registry.register("stream_full", help, self.is_full.clone());
     }
 }

@@ -21,6 +21,7 @@ pub(crate) enum WhenFull {
 pub(crate) struct StreamPressure {
     maximum: u64,
     when_full: WhenFull,
+    /// The alarm was raised, and has not ended.
     is_full: AtomicBool,
     /// Refuses changes.
     maintenance: Arc<Maintenance>,
@@ -32,17 +33,22 @@ impl StreamPressure {
         Self { maximum, when_full, is_full: AtomicBool::new(false), maintenance }
     }
 
-    /// True while more events than the bound are undelivered.
+    /// True from when more events than the bound are undelivered until at most half of it are.
     pub(super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
     }
 
     /// Notes how far the sink lags that has the most undelivered events.
+    ///
+    /// Changes are refused by the bound alone, so that all instances agree. A sink that takes fewer
+    /// events than changes append stays near the bound: the alarm lasts until half of it, and is not
+    /// raised again every few seconds.
     pub(super) fn set_undelivered(&self, sink: &str, undelivered: u64) {
-        let is_full = undelivered > self.maximum;
         if self.when_full == WhenFull::Refuse {
-            self.maintenance.set_audit_stream_full(is_full);
+            self.maintenance.set_audit_stream_full(undelivered > self.maximum);
         }
+        let end = if self.is_full() { self.maximum / 2 } else { self.maximum };
+        let is_full = undelivered > end;
         let was_full = self.is_full.swap(is_full, Ordering::Relaxed);
         if is_full && !was_full {
             let effect = match self.when_full {
@@ -55,7 +61,9 @@ impl StreamPressure {
                 "too many audit events are undelivered, so that {effect}; check the sink"
             );
         } else if was_full && !is_full {
-            tracing::info!("the undelivered audit events are fewer than the bound again");
+            tracing::info!(
+                "the undelivered audit events are at most half of audit.maximum_undelivered again"
+            );
         }
     }
 }
@@ -80,5 +88,23 @@ mod tests {
             pressure.set_undelivered("siem", 3);
             assert_eq!((pressure.is_full(), refused()), (false, None));
         }
+    }
+
+    #[test]
+    fn the_alarm_lasts_until_at_most_half_of_the_bound_is_undelivered() {
+        let maintenance = Arc::new(Maintenance::default());
+        let pressure = StreamPressure::new(10, WhenFull::Refuse, Arc::clone(&maintenance));
+        for undelivered in [11, 10, 11, 9, 12, 6] {
+            pressure.set_undelivered("siem", undelivered);
+            assert!(pressure.is_full(), "{undelivered}");
+            assert_eq!(maintenance.begin_change().is_err(), undelivered > 10, "{undelivered}");
+        }
+        for undelivered in [5, 6, 10] {
+            pressure.set_undelivered("siem", undelivered);
+            assert!(!pressure.is_full(), "{undelivered}");
+            assert!(maintenance.begin_change().is_ok(), "{undelivered}");
+        }
+        pressure.set_undelivered("siem", 11);
+        assert!(pressure.is_full());
     }
 }
