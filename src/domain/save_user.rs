@@ -15,13 +15,37 @@ use super::{
     vendor_ids::{VendorId, VendorIds},
 };
 
+/// The member of most requests that has the login name.
+const USER_NAME: &str = "UserName";
+
+/// A login name as received, with the member that has it.
+#[derive(Debug)]
+pub(crate) struct GivenLoginName {
+    /// The member as the caller spells it, for errors.
+    field: &'static str,
+    name: LoginName,
+}
+
+impl From<LoginName> for GivenLoginName {
+    fn from(name: LoginName) -> Self {
+        Self { field: USER_NAME, name }
+    }
+}
+
+impl GivenLoginName {
+    /// The name.
+    pub(crate) fn name(&self) -> &LoginName {
+        &self.name
+    }
+}
+
 /// The new state of a user. `None` keeps a member, or means the default for a new user.
 #[derive(Debug, Default)]
 pub(crate) struct SaveUser {
     /// `None`: a new user.
     pub(crate) user_id: Option<UserId>,
     /// As received; at most one may differ from the current name.
-    pub(crate) login_names: Vec<LoginName>,
+    pub(crate) login_names: Vec<GivenLoginName>,
     pub(crate) display_name: Option<DisplayName>,
     pub(crate) user_type: Option<UserType>,
     pub(crate) is_administrator: Option<bool>,
@@ -73,21 +97,32 @@ impl SaveUser {
     /// The new login name, if it differs from `current`.
     ///
     /// # Errors
-    /// When two different names are given, a new user has none, or the name is invalid.
+    /// When two different names are given, a new user has none, or the name is invalid. Names the
+    /// member that has the name.
     pub(crate) fn new_login_name(
         &self,
         current: Option<&str>,
     ) -> Result<Option<NewLoginName>, InvalidField> {
-        let is_new = |name: &&LoginName| Some(name.as_str()) != current;
-        let mut new_names = self.login_names.iter().filter(is_new);
-        let first = new_names.next();
-        if first.is_none() && current.is_none() {
-            return Err(InvalidField::new("Name", Reason::Required));
+        let mut new_names = self.new_names(current);
+        let Some(first) = new_names.next() else {
+            let required = InvalidField::new("Name", Reason::Required);
+            return if current.is_none() { Err(required) } else { Ok(None) };
+        };
+        if new_names.any(|other| other.name != first.name) {
+            return Err(InvalidField::new(USER_NAME, Reason::Contradiction));
         }
-        if new_names.any(|other| Some(other) != first) {
-            return Err(InvalidField::new("UserName", Reason::Contradiction));
-        }
-        first.cloned().map(NewLoginName::try_from).transpose()
+        let in_member = |refused: InvalidField| InvalidField::new(first.field, refused.reason);
+        NewLoginName::try_from(first.name.clone()).map(Some).map_err(in_member)
+    }
+
+    /// The member that has the new login name, for errors.
+    pub(crate) fn field_of_new_login_name(&self, current: Option<&str>) -> &'static str {
+        self.new_names(current).next().map_or(USER_NAME, |first| first.field)
+    }
+
+    /// The given names that differ from `current`.
+    fn new_names(&self, current: Option<&str>) -> impl Iterator<Item = &GivenLoginName> {
+        self.login_names.iter().filter(move |given| Some(given.name.as_str()) != current)
     }
 }
 
@@ -128,9 +163,11 @@ impl UncheckedSaveUser {
         let present = |text: Option<String>| text.filter(|text| !text.is_empty());
         let id = self.associate_id.filter(|id| *id != 0);
         let user_id = id.map(|id| UserId::require("AssociateId", Some(id)));
-        let names = [("Name", present(self.name)), ("UserName", present(self.user_name))];
-        let names =
-            names.map(|(field, text)| text.map(|text| LoginName::require(field, Some(&text))));
+        let names = [("Name", present(self.name)), (USER_NAME, present(self.user_name))];
+        let names = names.map(|(field, text)| {
+            let name = text.map(|text| LoginName::require(field, Some(&text)));
+            name.map(|name| name.map(|name| GivenLoginName { field, name }))
+        });
         let display_name =
             present(self.display_name).map(|text| DisplayName::parse("Tooltip", &text));
         let vendor_id = |field: &str, id: Option<i32>| id.map(|id| VendorId::parse(field, id));
@@ -186,8 +223,13 @@ mod tests {
     use super::*;
 
     fn command(names: &[&str]) -> SaveUser {
-        let names = names.iter().map(|name| LoginName::parse(name).unwrap());
-        SaveUser { login_names: names.collect(), ..SaveUser::default() }
+        let fields = ["Name", USER_NAME].into_iter();
+        let given = |(field, name): (&'static str, &&str)| {
+            let name = LoginName::parse(name).unwrap();
+            GivenLoginName { field, name }
+        };
+        let login_names = fields.zip(names).map(given).collect();
+        SaveUser { login_names, ..SaveUser::default() }
     }
 
     #[test]
@@ -206,5 +248,22 @@ mod tests {
         }
         assert_eq!(command(&["b", "c"]).new_login_name(Some("a")).unwrap_err().field, "UserName");
         assert_eq!(command(&[]).new_login_name(None).unwrap_err().field, "Name");
+    }
+
+    #[test]
+    fn an_error_of_a_new_login_name_names_the_member_that_has_it() {
+        for (names, current, field) in [
+            (vec!["\u{3000}"], None, "Name"),
+            (vec!["\u{3000}", "a"], Some("a"), "Name"),
+            (vec!["a", "\u{3000}"], Some("a"), "UserName"),
+            (vec!["\u{3000}", "\u{3000}"], Some("a"), "Name"),
+        ] {
+            let command = command(&names);
+            assert_eq!(command.new_login_name(current).unwrap_err().field, field, "{names:?}");
+            assert_eq!(command.field_of_new_login_name(current), field, "{names:?}");
+        }
+        let name = LoginName::parse("\u{3000}").unwrap();
+        let command = SaveUser { login_names: vec![name.into()], ..SaveUser::default() };
+        assert_eq!(command.new_login_name(None).unwrap_err().field, "UserName");
     }
 }

@@ -149,7 +149,7 @@ impl BulkImport {
         imported: ImportedUser,
     ) -> Result<Ready, ChangeUserError> {
         let ImportedUser { login_name, user_id, mut members, .. } = imported;
-        members.login_names = vec![login_name];
+        members.login_names = vec![login_name.into()];
         let user = new_user(user_id, &mut members)?;
         let credentials = std::mem::take(&mut members.credentials);
         let owner = CredentialOwner::of_new(&user);

@@ -73,7 +73,7 @@ impl UserImport {
         if must_exist {
             return Err(not_added());
         }
-        members.login_names = vec![login_name];
+        members.login_names = vec![login_name.into()];
         let added = self.users.create(context, user_id, members).await?;
         Ok((Imported::Added, added.user.user_id))
     }
@@ -99,7 +99,7 @@ impl UserImport {
         }
         let members = SaveUser {
             user_id: found.as_ref().map(|found| found.user_id),
-            login_names: vec![user.login_name.clone()],
+            login_names: vec![user.login_name.clone().into()],
             user_type: user.members.user_type,
             nick_name: user.members.nick_name.clone(),
             ..SaveUser::default()

@@ -40,7 +40,7 @@ impl Users {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
-        let login_name = command.login_names.first().cloned();
+        let login_name = command.login_names.first().map(|given| given.name().clone());
         let subject = login_name.as_ref().map_or("", LoginName::canonical);
         let form = FormOfPassword { actor: context.actor.user_id(), subject, form_id };
         let keyring = &self.writer.keyring;

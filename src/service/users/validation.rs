@@ -45,7 +45,8 @@ impl Users {
         };
         let current_name = current.as_ref().map(|user| user.login_name.as_str());
         let new_name = command.new_login_name(current_name);
-        let mut problems = self.problems_of_name(command, &new_name).await?;
+        let field = command.field_of_new_login_name(current_name);
+        let mut problems = self.problems_of_name(command.user_id, field, &new_name).await?;
         let current_nick_name = current.as_ref().map_or("", |user| user.nick_name.as_str());
         if let Some(nick_name) = command.new_nick_name(current_nick_name)
             && self.directory.is_nick_name_taken(nick_name, command.user_id).await?
@@ -66,9 +67,11 @@ impl Users {
         Ok(problems)
     }
 
+    /// The problems of a new login name, which the member `field` has.
     async fn problems_of_name(
         &self,
-        command: &SaveUser,
+        user_id: Option<UserId>,
+        field: &str,
         new_name: &Result<Option<NewLoginName>, InvalidField>,
     ) -> Result<Vec<InvalidField>, ChangeUserError> {
         let name = match new_name {
@@ -76,10 +79,10 @@ impl Users {
             Ok(None) => return Ok(Vec::new()),
             Ok(Some(name)) => std::slice::from_ref(name),
         };
-        if self.directory.taken_names(name, command.user_id).await?.is_empty() {
+        if self.directory.taken_names(name, user_id).await?.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(vec![InvalidField::new("UserName", Reason::Taken)])
+        Ok(vec![InvalidField::new(field, Reason::Taken)])
     }
 
     /// The problems of the types and the values of new credentials.

@@ -187,7 +187,7 @@ impl CreateExternalUserRequest {
         let password = new_password(self.password.as_ref(), types)?;
         let is_active = require_active(self.is_active)?;
         Ok(SaveUser {
-            login_names: vec![login_name],
+            login_names: vec![login_name.into()],
             user_type: Some(UserType::External),
             is_retired: Some(!is_active),
             person_id: self.person_id.map(|id| VendorId::parse("PersonId", id)).transpose()?,
@@ -206,7 +206,7 @@ impl SetExternalUserInfoRequest {
         let mut command = SaveUser { is_for_external_users: true, ..SaveUser::of(user_id) };
         if parts.contains(ExternalUserParts::USER_NAME) {
             let name = LoginName::require("UserName", self.user_name.as_deref())?;
-            command.login_names.push(name);
+            command.login_names.push(name.into());
         }
         if parts.contains(ExternalUserParts::PASSWORD) {
             command.credentials.push(new_password(self.password.as_ref(), types)?);

@@ -25,7 +25,7 @@ async fn an_unreadable_login_name_is_refused_everywhere(pool: PgPool) {
         async move { app.post(&path, &app.administrator(), &body).await }
     };
     for name in UNREADABLE {
-        save(json!({"Name": name})).await.assert_field_refused("UserName");
+        save(json!({"Name": name})).await.assert_field_refused("Name");
         save(json!({"AssociateId": 278, "UserName": name})).await.assert_field_refused("UserName");
         let body = json!({"AssociateId": 0, "UserName": name});
         let valid = app.post(&agent("IsUserNameValid"), &app.administrator(), &body).await;

@@ -412,7 +412,7 @@ async fn validation_reports_every_invalid_member(pool: PgPool) {
     assert_eq!(fields, expected);
     call(&app, "SaveUser", &invalid).await.assert_status(400);
     let taken = validate(json!({"Name": "PAUL"})).await;
-    assert_eq!(taken.as_object().unwrap().keys().collect::<Vec<_>>(), ["UserName"]);
+    assert_eq!(taken.as_object().unwrap().keys().collect::<Vec<_>>(), ["Name"]);
     let request = app
         .request(reqwest::Method::POST, &agent("ValidateUser"), &app.administrator())
         .header("Accept", "text/xml")

@@ -47,6 +47,32 @@ async fn an_identifier_of_another_user_is_named(pool: PgPool) {
     call(&app, "SaveUser", &own).await.assert_status(200);
 }
 
+/// The vendor's client writes `name`. A program that sends a user back as it was read has the current
+/// name in the other member.
+#[sqlx::test]
+async fn a_login_name_of_another_user_is_named_as_the_member_that_has_it(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (user, member) in [
+        (json!({"name": "anna"}), "Name"),
+        (json!({"UserName": "anna"}), "UserName"),
+        (json!({"AssociateId": PLAIN.0, "Name": "anna", "UserName": PLAIN.1}), "Name"),
+        (json!({"AssociateId": PLAIN.0, "Name": PLAIN.1, "UserName": "anna"}), "UserName"),
+        (json!({"AssociateId": PLAIN.0, "Name": "anna", "UserName": "anna"}), "Name"),
+    ] {
+        let message = format!("{member}: belongs to another user");
+        assert_eq!(problems(&app, &user).await, json!({member: message}), "{user}");
+    }
+    for (member, other) in [("Name", "UserName"), ("UserName", "Name")] {
+        let user = json!({"AssociateId": PLAIN.0, member: "\u{3000}", other: PLAIN.1});
+        let message = format!("{member}: must contain a visible character");
+        assert_eq!(problems(&app, &user).await, json!({member: message}), "{user}");
+        call(&app, "SaveUser", &user).await.assert_field_refused(member);
+        let body = json!({"UserName": PLAIN.1, "User": {member: "\u{3000}"}});
+        let refused = call(&app, "SaveUserFromName", &body).await;
+        refused.assert_field_refused(&format!("User.{member}"));
+    }
+}
+
 #[sqlx::test]
 async fn a_change_of_the_last_administrator_is_named(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
