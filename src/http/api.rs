@@ -50,7 +50,7 @@ pub(super) fn version_operation() -> Operation {
 }
 
 /// `GET /api`: answers with the documentation page, or with the version when `Accept` prefers JSON
-/// or XML.
+/// or XML, or excludes HTML.
 pub(super) async fn version(
     request: HttpRequest,
     state: Data<HttpState>,

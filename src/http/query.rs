@@ -33,9 +33,17 @@ pub(super) fn user_id(request: &HttpRequest, name: &str) -> Result<UserId, Error
         return Err(ErrorKind::DuplicateMember { field: Some(name.to_owned()) });
     }
     let digits = percent_decode_str(value).decode_utf8_lossy();
-    let number = digits.parse::<i128>().map_err(|_| refuse(Reason::NotInteger))?;
-    let id = i32::try_from(number).map_err(|_| refuse(Reason::OutOfRange))?;
-    Ok(UserId::require(name, Some(id))?)
+    Ok(UserId::require(name, Some(integer(name, &digits)?))?)
+}
+
+/// The value of a parameter that is a 32-bit integer.
+///
+/// # Errors
+/// Names the parameter when the value is no integer or out of range.
+pub(super) fn integer(name: &str, value: &str) -> Result<i32, InvalidField> {
+    let refuse = |reason| InvalidField::new(name, reason);
+    let number = value.parse::<i128>().map_err(|_| refuse(Reason::NotInteger))?;
+    i32::try_from(number).map_err(|_| refuse(Reason::OutOfRange))
 }
 
 /// The value of an optional parameter in the query; its name is case-insensitive.

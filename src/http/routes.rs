@@ -3,7 +3,7 @@
 
 use super::{
     agents,
-    agents::user::{credential_types, save_user},
+    agents::user::{credential_types, default_user},
     api,
     keeper::{
         activity, audit_events, audit_export, change_required, session_proof, tickets,
@@ -44,7 +44,7 @@ fn user_routes() -> Vec<Route> {
         GET "currentToken" Authenticated current_token::{current_token, operation};
         GET "current" Agent current_user::{current, current_operation};
         GET "currentAssociate" Authenticated current_user::{current_associate, associate_operation};
-        GET "Default" Agent save_user::{default, default_operation};
+        GET "Default" Agent default_user::{of_query, of_query_operation};
         POST "Validate" Agent resource::{validate, validate_operation} reading;
         GET "{user}" Agent resource::{read, read_operation};
         PUT "{user}" Agent resource::{change, change_operation} hashing;

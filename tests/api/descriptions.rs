@@ -114,6 +114,10 @@ async fn api_is_an_html_page_unless_another_format_is_preferred(pool: PgPool) {
         let answer = get(&app, "/api", accept).await;
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{accept}");
     }
+    for accept in ["text/html;q=0, */*", "text/html;q=0", "*/*;q=0"] {
+        let answer = get(&app, "/api", accept).await;
+        assert_eq!(answer.header("content-type"), "application/json; charset=utf-8", "{accept}");
+    }
     let version = get(&app, "/API", "application/json").await.json();
     assert_eq!(version["v1"], format!("{}/api/v1", app.url));
     for member in [
@@ -283,6 +287,46 @@ fn every_member_that_can_be_left_out_may_be_null() {
             let types = [&schema["type"], &schema["oneOf"]].map(ToString::to_string);
             assert!(types.concat().contains("\"null\""), "{name}: {member} is never null");
         }
+    }
+}
+
+/// The carriers that answers have; those of requests have only the members that are read.
+const CARRIERS: [&str; 14] = [
+    "Associate",
+    "CredentialType",
+    "CredentialUser",
+    "CredentialsGroup",
+    "CredentialsGroupUsers",
+    "ResolvedUser",
+    "StoredCredential",
+    "UntrustedCredentials",
+    "User",
+    "UserInfo",
+    "UserPerson",
+    "UserRole",
+    "UserValidationResult",
+    "UserWithLinks",
+];
+
+/// Clients of the vendor read both members of every carrier but `OperationResult`.
+#[test]
+fn every_carrier_of_the_vendor_has_its_common_members() {
+    let document = run_with_input(keeper(&["openapi"]), "").assert_success();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let schemas = &document["components"]["schemas"];
+    let has = |name: &str, member: &str| {
+        let schema = &schemas[name];
+        assert!(schema.is_object(), "{name} has no schema");
+        // A carrier with links refers to the carrier without them.
+        let base = schema["allOf"][0]["$ref"].as_str();
+        let schema = base.map_or(schema, |name| document.pointer(&name[1..]).unwrap());
+        schema["properties"][member].is_object()
+    };
+    for member in ["TableRight", "FieldProperties"] {
+        for name in CARRIERS {
+            assert!(has(name, member), "{name} has no {member}");
+        }
+        assert!(!has("OperationResult", member), "{member}");
     }
 }
 

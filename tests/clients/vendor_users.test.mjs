@@ -94,7 +94,7 @@ test("a user can be validated without being saved", async () => {
   const problems = await agent(asAdmin).validateUserAsync({ ...user, name: "never saved" });
   assert.deepEqual(problems, {});
   const takenNameProblems = await agent(asAdmin).validateUserAsync({ ...user, name: plain.name });
-  assert.deepEqual(Object.keys(takenNameProblems), ["UserName"]);
+  assert.deepEqual(Object.keys(takenNameProblems), ["Name"]);
   const call = agent(asAdmin).saveUserAsync({ ...user, name: plain.name });
   assert.equal((await assertRefused(call, 409, "ArgumentException")).Code, "login_name_taken");
 });
@@ -182,7 +182,7 @@ test("the client asks for a mail, and learns that this installation sends none",
   for (const id of [user.id, unknownId]) {
     const result = await english.sendChangePasswordEMailAsync(id);
     assert.equal(result.success, false);
-    assert.match(result.message, /does not send mails/);
+    assert.match(result.message, /does not send email/);
   }
   const call = agent(withPassword(user)).sendChangePasswordEMailAsync(administrator.id);
   await assertRefused(call, 403, "SoIllegalOperationException");

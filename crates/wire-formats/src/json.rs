@@ -90,6 +90,17 @@ mod tests {
     }
 
     #[test]
+    fn a_body_has_at_most_127_levels() {
+        for (open, innermost, close) in [("[", "", "]"), ("{\"a\":", "0", "}")] {
+            let nested = |levels: usize| {
+                format!("{}{innermost}{}", open.repeat(levels), close.repeat(levels))
+            };
+            assert!(parse(&nested(127)).is_ok(), "{open}");
+            assert_eq!(parse(&nested(128)), Err(BodyError::NotJson), "{open}");
+        }
+    }
+
+    #[test]
     fn an_empty_body_and_null_are_null() {
         for body in ["", "  ", "null"] {
             assert_eq!(parse(body), Ok(BodyTree::Null));

@@ -100,8 +100,8 @@ pub fn response_charset<'header>(
     best.map(|(_, charset)| charset).or_else(of_request).unwrap_or_default()
 }
 
-/// True when the client prefers a supported media type to HTML. Wildcards without a type express no
-/// preference.
+/// True when the client prefers a supported media type to HTML, or excludes HTML. Wildcards without a
+/// type express no preference.
 pub fn is_preferred_to_html<'header>(accept: impl Iterator<Item = &'header str>) -> bool {
     let ranges: Vec<Range<'_>> = accept.map(Range::parse).collect();
     let best = |is_one: &dyn Fn(&Range<'_>) -> bool| {
@@ -111,17 +111,19 @@ pub fn is_preferred_to_html<'header>(accept: impl Iterator<Item = &'header str>)
     let is_html = |range: &Range<'_>| range.matches("text/html");
     let is_supported =
         |range: &Range<'_>| response_types().any(|supported| range.matches(supported.essence));
-    best(&is_supported) > best(&is_html)
+    is_excluded(&ranges, "text/html") || best(&is_supported) > best(&is_html)
+}
+
+/// True when the most specific range that matches a media type has the weight 0.
+fn is_excluded(ranges: &[Range<'_>], essence: &str) -> bool {
+    let matching = ranges.iter().filter(|range| range.matches(essence));
+    matching.max_by_key(|range| range.specificity()).is_some_and(|range| range.quality == 0)
 }
 
 /// The best accepted media type: by quality, then by specificity, then JSON first.
 fn accepted(ranges: &[Range<'_>]) -> Option<ResponseType> {
-    let is_excluded = |essence: &str| {
-        let matching = ranges.iter().filter(|range| range.matches(essence));
-        matching.max_by_key(|range| range.specificity()).is_some_and(|range| range.quality == 0)
-    };
-    let possible: Vec<_> =
-        response_types().filter(|supported| !is_excluded(supported.essence)).collect();
+    let is_possible = |supported: &ResponseType| !is_excluded(ranges, supported.essence);
+    let possible: Vec<_> = response_types().filter(is_possible).collect();
     let candidates = ranges.iter().filter(|range| range.quality > 0).filter_map(|range| {
         let found = *possible.iter().find(|supported| range.matches(supported.essence))?;
         Some(((range.quality, range.specificity(), found.format == Format::Json), found))
@@ -293,13 +295,19 @@ mod tests {
     }
 
     #[test]
-    fn html_is_preferred_unless_a_supported_type_is_named_with_a_higher_weight() {
+    fn html_is_preferred_unless_it_is_excluded_or_a_supported_type_has_a_higher_weight() {
         for (accept, expected) in [
             ("", false),
             ("*/*", false),
             ("text/html, application/xml;q=0.9", false),
             ("application/json", true),
             ("text/html;q=0.5, text/xml", true),
+            ("text/html;q=0", true),
+            ("TEXT/HTML;q=0, */*", true),
+            ("text/*;q=0, */*", true),
+            ("*/*;q=0", true),
+            ("text/html, */*;q=0", false),
+            ("image/png", false),
         ] {
             assert_eq!(is_preferred_to_html(elements(accept)), expected, "{accept}");
         }

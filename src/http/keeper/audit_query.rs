@@ -169,7 +169,8 @@ fn read_kinds(text: &str) -> Result<Vec<AuditKind>, InvalidField> {
     Ok(kinds)
 }
 
-/// Reads a moment in RFC 3339, or a date, which begins at midnight. Without an offset, it is in UTC.
+/// Reads a moment in RFC 3339, or a date, which begins at midnight. Without an offset, it is in UTC
+/// also in a request with `SO-TimeZone`, so that a URL always means the same period.
 /// A plus sign that is not percent-encoded arrives as a space.
 ///
 /// # Errors

@@ -9,5 +9,5 @@ mod time_zone;
 pub(crate) use self::texts::load_english_texts;
 pub(super) use self::{
     language::Language,
-    time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment},
+    time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment, parse as parse_moment},
 };

@@ -23,15 +23,15 @@ pub(super) fn answer_format(headers: &HeaderMap) -> (ResponseType, Charset) {
     )
 }
 
-/// True when the client prefers a format of the API to a page.
+/// True when the client prefers a format of the API to a page, or excludes pages.
 pub(in crate::http) fn is_preferred_to_page(headers: &HeaderMap) -> bool {
     media_type::is_preferred_to_html(headers::list(headers, &ACCEPT))
 }
 
 /// True when the client accepts a page explicitly, as browsers do, and prefers no format of the API.
 pub(in crate::http) fn accepts_page(headers: &HeaderMap) -> bool {
-    let mut types = headers::list(headers, &ACCEPT);
-    types.any(|text| text.to_ascii_lowercase().starts_with("text/html"))
+    let mut types = headers::list(headers, &ACCEPT).map(media_type::split_weight);
+    types.any(|(essence, weight)| weight > 0 && essence.eq_ignore_ascii_case("text/html"))
         && !is_preferred_to_page(headers)
 }
 

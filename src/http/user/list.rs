@@ -121,10 +121,11 @@ pub(in crate::http) async fn list(
     Ok(negotiation::write(HttpResponse::Ok(), &headers, &page))
 }
 
-/// The headers of a failed request, in which a valid `$format` of a list replaces `Accept`.
+/// The headers of a failed request, in which a valid `$format` of a list replaces `Accept`, also when
+/// only the head of the list was asked for.
 pub(in crate::http) fn headers_of_error(request: &HttpRequest) -> Cow<'_, HeaderMap> {
     let headers = request.headers();
-    let is_list = request.method() == Method::GET
+    let is_list = [Method::GET, Method::HEAD].contains(request.method())
         && request.match_pattern().is_some_and(|pattern| pattern.ends_with(PATH));
     if !is_list {
         return Cow::Borrowed(headers);

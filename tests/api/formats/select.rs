@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Credentials, PRINCIPAL, SAVE, TYPES, TestApp};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, SAVE, TYPES, TestApp};
 
 #[sqlx::test]
 async fn members_that_are_not_selected_are_null(pool: PgPool) {
@@ -39,6 +39,31 @@ async fn a_nested_path_selects_within_every_item(pool: PgPool) {
             "TableRight": { "Mask": "Select", "Reason": null }, "FieldProperties": null,
         })
     );
+}
+
+#[sqlx::test]
+async fn a_map_and_a_response_without_a_body_ignore_the_selection(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let user = json!({"Name": "a:b", "Type": "Boss"});
+    for (path, body) in [
+        ("/api/v1/Agents/User/ValidateUser", json!({ "User": user })),
+        ("/api/v1/User/Validate", user),
+    ] {
+        let whole = app.post(path, &app.administrator(), &body).await.json();
+        let names: Vec<_> = whole.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["Name", "Type"]);
+        for selected in ["Name", "nothing"] {
+            let path = format!("{path}?$select={selected}");
+            let answer = app.post(&path, &app.administrator(), &body).await;
+            answer.assert_status(200);
+            assert_eq!(answer.json(), whole, "{path}");
+        }
+    }
+    let body = json!({"AssociateId": PLAIN.0, "Retired": true});
+    let path = "/api/v1/Agents/User/MakeRetired?$select=Name";
+    let answer = app.post(path, &app.administrator(), &body).await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""));
+    assert!(answer.headers.get("content-type").is_none(), "{answer:?}");
 }
 
 #[sqlx::test]

@@ -53,6 +53,20 @@ async fn programs_get_error_objects(pool: PgPool) {
         let answer = app.get(path, &Credentials::Anonymous).await;
         answer.assert_refused(404, "SoNotFoundException", "unknown_route");
     }
+    for (accept, is_page) in [
+        ("text/html", true),
+        ("TEXT/HTML ; level=1;q=0.1, */*;q=0.1", true),
+        ("text/html;q=0, */*", false),
+        ("application/xhtml+xml, text/html;q=0.000", false),
+        ("text/html5", false),
+        ("text/*", false),
+    ] {
+        let request = app.request(Method::GET, "/nowhere", &Credentials::Anonymous);
+        let answer = Answer::read(request.header("Accept", accept).send().await.unwrap()).await;
+        answer.assert_status(404);
+        let media_type = answer.header("content-type");
+        assert_eq!(media_type.starts_with("text/html"), is_page, "{accept}: {media_type}");
+    }
     let mut browser = Browser::new(&app);
     for path in ["/api/v1/nowhere", "/keeper/nowhere", "/Remote/nowhere", "/assets/nowhere"] {
         let answer = browser.open(path).await;

@@ -155,10 +155,20 @@ async fn the_format_of_a_list_is_that_of_the_query_string(pool: PgPool) {
         (app.plain(), "?$format=xml", 403),
         (wrong, "?$format=xml", 401),
     ] {
-        let answer = app.get(&format!("{USERS}{query}"), &credentials).await;
+        let path = format!("{USERS}{query}");
+        let answer = app.get(&path, &credentials).await;
         answer.assert_status(status);
         assert_eq!(answer.header("content-type"), "application/xml; charset=utf-8", "{query}");
+        let head = app.request(Method::HEAD, &path, &credentials).send().await.unwrap();
+        assert_eq!(head.status(), answer.status, "{query}");
+        for name in ["content-type", "content-length"] {
+            assert_eq!(head.headers()[name], answer.headers[name], "{query}: {name}");
+        }
     }
+    // The POST of the same path does not.
+    let path = format!("{USERS}?$format=xml");
+    let refused = app.post(&path, &app.administrator(), &json!({"AssociateId": 1})).await;
+    refused.assert_field_refused("AssociateId");
     // Only the list has this parameter.
     let unknown = app.get(&format!("{USERS}/4711?$format=xml"), &app.administrator()).await;
     assert_eq!(unknown.header("content-type"), "application/json; charset=utf-8");

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{USERS, get, page, put, send};
-use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TestApp};
+use crate::support::{
+    Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TestApp, keeper, run_with_input,
+};
 
 #[sqlx::test]
 async fn a_user_is_found_by_id_and_by_login_name(pool: PgPool) {
@@ -87,6 +89,61 @@ async fn what_default_returns_can_be_named_and_added(pool: PgPool) {
     user["Name"] = json!("dina");
     app.post(USERS, &app.administrator(), &user).await.assert_status(200);
     assert_eq!(get(&app, "dina").await.json()["Name"], "dina");
+}
+
+#[sqlx::test]
+async fn default_has_the_type_and_the_person_of_the_query(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (query, user_type, person_id) in [
+        ("userType=ExternalAssociate&personId=5", "ExternalAssociate", json!(5)),
+        ("USERTYPE=anonymousassociate", "AnonymousAssociate", Value::Null),
+        ("userType=5", "SystemAssociate", Value::Null),
+        ("personId=865", "InternalAssociate", json!(865)),
+        ("personId=0&userType=", "InternalAssociate", Value::Null),
+        ("$select=Type,Person/PersonId&personID=5", "InternalAssociate", json!(5)),
+    ] {
+        let user = get(&app, &format!("Default?{query}")).await;
+        user.assert_status(200);
+        let user = user.json();
+        assert_eq!((&user["Type"], &user["Person"]["PersonId"]), (&json!(user_type), &person_id));
+    }
+    for (query, field) in [
+        ("userType=boss", "userType"),
+        ("userType=%ff", "userType"),
+        ("personId=x", "personId"),
+        ("personId=-1", "personId"),
+        ("personId=2147483648", "personId"),
+    ] {
+        get(&app, &format!("Default?{query}")).await.assert_field_refused(field);
+    }
+    let twice = get(&app, "Default?userType=1&userType=2").await;
+    twice.assert_refused(400, "ArgumentException", "duplicate_member");
+    let mut user = get(&app, "Default?userType=ExternalAssociate&personId=5").await.json();
+    user["Name"] = json!("erna");
+    app.post(USERS, &app.administrator(), &user).await.assert_status(200);
+    let saved = get(&app, "erna").await.json();
+    assert_eq!(saved["Type"], "ExternalAssociate");
+    assert_eq!(saved["Person"]["PersonId"], 5);
+}
+
+/// Generated clients send only the parameters that the operation declares.
+#[test]
+fn default_declares_the_parameters_of_the_vendor() {
+    let document = run_with_input(keeper(&["openapi"]), "").assert_success();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let parameters = &document["paths"]["/api/v1/User/Default"]["get"]["parameters"];
+    let declared = |name: &str| {
+        let mut parameters = parameters.as_array().unwrap().iter();
+        let found = parameters.find(|parameter| parameter["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} is not declared")).clone()
+    };
+    let (user_type, person_id) = (declared("userType"), declared("personId"));
+    assert_eq!(user_type["schema"]["enum"].as_array().unwrap().len(), 5);
+    assert_eq!(person_id["schema"]["type"], "integer");
+    for parameter in [user_type, person_id] {
+        assert_eq!(parameter["in"], "query");
+        assert_ne!(parameter["required"], true);
+    }
 }
 
 #[sqlx::test]
@@ -191,7 +248,7 @@ async fn validation_names_every_problem_and_saves_nothing(pool: PgPool) {
     let names: Vec<_> = problems.as_object().unwrap().keys().collect();
     assert_eq!(names, ["Name", "Tooltip", "Type"]);
     let taken = validate(json!({"AssociateId": PLAIN.0, "Name": "anna"})).await.json();
-    assert!(taken["UserName"].is_string(), "{taken}");
+    assert_eq!(taken, json!({"Name": "Name: belongs to another user"}));
     assert_eq!(super::names(&page(&app, "").await), ["anna", "paul", "rita"]);
 }
 

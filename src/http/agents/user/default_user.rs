@@ -1,6 +1,8 @@
-//! `CreateDefaultUserFromUserTypeAndPersonId` and `CreateDefaultUserFromUserTypeAndCredential` return
-//! users that are not saved (docs/reference/wire-contract.md#user-calls).
+//! `CreateDefaultUserFromUserTypeAndPersonId`, `CreateDefaultUserFromUserTypeAndCredential` and
+//! `GET /api/v1/User/Default` return users that are not saved
+//! (docs/reference/wire-contract.md#user-calls and docs/reference/wire-contract.md#other-endpoints).
 
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,11 +16,17 @@ use crate::{
     http::{
         error::ApiError,
         negotiation::{Body, Negotiated},
+        openapi::parameters,
         operation::Operation,
+        query,
         request_context::RequestContext,
-        vendor_names::{UserTypeName, read_user_type},
+        vendor_names::{UserTypeName, read_user_type, user_type_name},
     },
 };
+
+/// The parameters of the query.
+const USER_TYPE: &str = "userType";
+const PERSON_ID: &str = "personId";
 
 /// The type and the person of a new user.
 #[derive(Deserialize, ToSchema)]
@@ -55,6 +63,17 @@ pub(in crate::http) fn of_person_operation() -> Operation {
         .answers_carrier::<UserCarrier>()
 }
 
+/// Describes [`of_query`].
+pub(in crate::http) fn of_query_operation() -> Operation {
+    let names = UserType::ALL.map(user_type_name);
+    let user_type = "The type of the user; by default `InternalAssociate`.";
+    let person_id = "The vendor's id of the person; by default none.";
+    Operation::new("Returns an unsaved user with default values.")
+        .answers_carrier::<UserCarrier>()
+        .accepts(parameters::choice(USER_TYPE, user_type, &names))
+        .accepts(parameters::id(PERSON_ID, person_id))
+}
+
 /// Describes [`of_credential`].
 pub(in crate::http) fn of_credential_operation() -> Operation {
     Operation::new("Returns an unsaved user of the given type with a credential without its value.")
@@ -73,6 +92,19 @@ pub(in crate::http) async fn of_person(
         None if !needs_person => VendorId::default(),
         _ => VendorId::require("PersonId", request.person_id)?,
     };
+    Ok(Negotiated(UserCarrier::unsaved_of_person(user_type, person)))
+}
+
+/// Returns a new user of the type and the person in the query, both of which are optional.
+pub(in crate::http) async fn of_query(
+    request: HttpRequest,
+) -> Result<Negotiated<UserCarrier>, ApiError> {
+    let is_given = |text: &String| !text.is_empty();
+    let given = |name| query::optional(&request, name).map(|value| value.filter(is_given));
+    let user_type = given(USER_TYPE)?.map(|name| read_user_type(USER_TYPE, &name)).transpose()?;
+    let person_id = given(PERSON_ID)?.map(|text| query::integer(PERSON_ID, &text)).transpose()?;
+    let person = VendorId::parse(PERSON_ID, person_id.unwrap_or_default())?;
+    let user_type = user_type.unwrap_or(UserType::Internal);
     Ok(Negotiated(UserCarrier::unsaved_of_person(user_type, person)))
 }
 

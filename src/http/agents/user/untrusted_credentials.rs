@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
-use time::{OffsetDateTime, Time, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, Time};
 use utoipa::ToSchema;
 use wire_formats::XmlNames;
 
@@ -24,7 +24,7 @@ use crate::{
     http::{
         carriers::{FieldProperties, TableRight},
         error::{ApiError, ErrorKind, MissingRight},
-        localization::{TimeZone, format_moment},
+        localization::{TimeZone, format_moment, parse_moment},
         negotiation::{Body, Negotiated},
         operation::Operation,
         request_context::RequestContext,
@@ -75,7 +75,8 @@ impl Serialize for ReturnedSecret {
 #[serde(rename_all = "PascalCase")]
 #[schema(as = UntrustedCredentialsToSave)]
 pub(in crate::http) struct UntrustedToSave {
-    /// RFC 3339; without an offset in UTC. Omitted, null or empty: no start.
+    /// RFC 3339; without an offset in the zone of `SO-TimeZone`, or in UTC. Omitted, null or empty: no
+    /// start.
     valid_from: Option<String>,
     /// As `ValidFrom`; the first moment after the period.
     valid_to: Option<String>,
@@ -231,7 +232,8 @@ pub(in crate::http) async fn save_own(
     Body(request): Body<SaveUntrustedRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = context.principal().user_id();
-    save_for(context, user_id, command(request.r#type.as_deref(), request.credentials)?).await
+    let command = command(&context, request.r#type.as_deref(), request.credentials)?;
+    save_for(context, user_id, command).await
 }
 
 /// Saves a credential of a user.
@@ -240,7 +242,8 @@ pub(in crate::http) async fn save(
     Body(request): Body<SaveUntrustedForAssociateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = UserId::require("AssociateId", request.associate_id)?;
-    save_for(context, user_id, command(request.r#type.as_deref(), request.credentials)?).await
+    let command = command(&context, request.r#type.as_deref(), request.credentials)?;
+    save_for(context, user_id, command).await
 }
 
 /// Returns the caller's credentials of a type.
@@ -326,6 +329,7 @@ async fn remove_from(
 }
 
 fn command(
+    context: &RequestContext,
     type_name: Option<&str>,
     credentials: Option<UntrustedToSave>,
 ) -> Result<SaveUntrusted, InvalidField> {
@@ -336,8 +340,9 @@ fn command(
         PublicValue::require("Credentials.PublicValue", given.public_value.as_deref())?;
     let parse = |secret| UntrustedSecret::parse("Credentials.SecretValue", secret);
     let secret = given.secret_value.map(parse).transpose()?.flatten();
-    let from = read_moment("Credentials.ValidFrom", given.valid_from.as_deref())?;
-    let to = read_moment("Credentials.ValidTo", given.valid_to.as_deref())?;
+    let zone = context.time_zone();
+    let from = read_moment("Credentials.ValidFrom", given.valid_from.as_deref(), zone)?;
+    let to = read_moment("Credentials.ValidTo", given.valid_to.as_deref(), zone)?;
     // First the start alone, so that an error names the right member.
     Validity::parse("Credentials.ValidFrom", from, None)?;
     let validity = Validity::parse("Credentials.ValidTo", from, to)?;
@@ -347,13 +352,17 @@ fn command(
     Ok(SaveUntrusted { credential_type, public_value, secret, details })
 }
 
-/// Reads a moment in RFC 3339. Without an offset, as .NET writes a date without a zone, it is in UTC.
-/// Midnight of 1 January of the year 1 is no moment: .NET and the vendor write it for a missing one.
-fn read_moment(field: &str, text: Option<&str>) -> Result<Option<OffsetDateTime>, InvalidField> {
+/// Reads a moment in RFC 3339. Without an offset, as .NET writes a date without a zone, it is in that
+/// zone or in UTC. Midnight of 1 January of the year 1, with any offset, is no moment: .NET and the
+/// vendor write it for a missing one.
+fn read_moment(
+    field: &str,
+    text: Option<&str>,
+    zone: Option<&TimeZone>,
+) -> Result<Option<OffsetDateTime>, InvalidField> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339);
-    let moment = read(text).or_else(|_| read(&format!("{text}Z")));
-    let moment = moment.map_err(|_| InvalidField::new(field, Reason::NotMoment))?;
+    let refuse = || InvalidField::new(field, Reason::NotMoment);
+    let moment = parse_moment(text, zone).ok_or_else(refuse)?;
     let is_missing = moment.year() == 1 && moment.ordinal() == 1 && moment.time() == Time::MIDNIGHT;
     Ok(Some(moment).filter(|_| !is_missing))
 }

@@ -15,6 +15,7 @@ use crate::{
         user::UserId,
     },
     http::{
+        carriers::{FieldProperties, TableRight},
         error::{ApiError, ErrorKind, MissingRight},
         localization::Language,
         negotiation::{Body, Negotiated},
@@ -55,6 +56,8 @@ pub(in crate::http) struct UserValidationResult {
     /// In the language of the request; empty when the value is valid.
     reason: String,
     result: bool,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
 }
 
 impl XmlNames for UserValidationResult {
@@ -155,7 +158,7 @@ impl UserValidationResult {
     fn new(field: &str, problems: &[Reason], language: &Language) -> Self {
         let result = problems.is_empty();
         let reason = if result { String::new() } else { language.reasons(field, problems) };
-        Self { reason, result }
+        Self { reason, result, table_right: Some(TableRight::READ_ONLY), field_properties: None }
     }
 }
 

@@ -92,7 +92,7 @@ async fn the_owner_gets_back_what_they_saved(pool: PgPool) {
         let none = app.post(&agent("GetUntrustedCredentials"), &caller, &other).await;
         assert_eq!(none.json(), json!([]));
     }
-    // Without an offset, as .NET writes it, a date is in UTC. Responses follow the time zone.
+    // Without an offset and without a time zone, a date is in UTC. Responses follow the time zone.
     let body = json!({"Type": "imap", "Credentials": {
         "PublicValue": "a/u", "ValidFrom": "2026-01-02T03:04:05", "ValidTo": "",
     }});
@@ -136,6 +136,90 @@ async fn the_missing_date_of_the_vendor_is_no_moment(pool: PgPool) {
     }});
     app.post(&agent("SaveUntrustedCredentials"), &app.plain(), &body).await.assert_status(204);
     assert_eq!(list_own(&app).await.json()[0]["ValidFrom"], "0001-01-02T00:00:00Z");
+}
+
+/// Saves a start of the credential `a/u` in a time zone.
+async fn save_start(app: &TestApp, zone: &str, content_type: &'static str, body: String) {
+    let request = app
+        .request(Method::POST, &agent("SaveUntrustedCredentials"), &app.plain())
+        .header("SO-TimeZone", zone)
+        .header("Content-Type", content_type)
+        .body(body);
+    Answer::read(request.send().await.unwrap()).await.assert_status(204);
+}
+
+/// The start of the only credential, as a request with that header gets it.
+async fn start_in(app: &TestApp, zone: &str) -> Value {
+    let request = app
+        .request(Method::POST, &agent("GetUntrustedCredentials"), &app.plain())
+        .header("SO-TimeZone", zone)
+        .json(&json!({"Type": "imap"}));
+    members(&Answer::read(request.send().await.unwrap()).await, "ValidFrom").remove(0)
+}
+
+/// A body in JSON that saves that start.
+fn json_of_start(text: &str) -> String {
+    let start =
+        json!({"PublicValue": "a/u", "SecretValue": "s", "ValidFrom": text, "ValidTo": null});
+    json!({"Type": "imap", "Credentials": start}).to_string()
+}
+
+#[sqlx::test]
+async fn a_date_without_an_offset_is_in_the_zone_of_the_request(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let text = "2026-01-02T03:04:05";
+    let xml = format!(
+        "<R><Type>imap</Type><Credentials><PublicValue>a/u</PublicValue>\
+         <SecretValue>s</SecretValue><ValidFrom>{text}</ValidFrom></Credentials></R>"
+    );
+    let form = format!(
+        "Type=imap&Credentials.PublicValue=a/u&Credentials.SecretValue=s\
+         &Credentials.ValidFrom={text}"
+    );
+    for (content_type, body) in [
+        ("application/json", json_of_start(text)),
+        ("application/xml", xml),
+        ("application/x-www-form-urlencoded", form),
+    ] {
+        save_start(&app, "UTC", "application/json", json_of_start("")).await;
+        save_start(&app, "NO", content_type, body).await;
+        assert_eq!(start_in(&app, "UTC").await, "2026-01-02T02:04:05Z", "{content_type}");
+        assert_eq!(start_in(&app, "NO").await, "2026-01-02T03:04:05+01:00", "{content_type}");
+    }
+    for (zone, text, utc) in [
+        ("NO", json!("2026-07-02T03:04:05"), json!("2026-07-02T01:04:05Z")),
+        ("US-NY,includeTZOffset", json!("2018-12-24T12:34:45"), json!("2018-12-24T17:34:45Z")),
+        // As the vendor writes an offset.
+        ("NO", json!("2018-12-24T07:34:45-0500"), json!("2018-12-24T12:34:45Z")),
+        // A time that occurs twice, and one that is skipped.
+        ("NO", json!("2026-10-25T02:30:00"), json!("2026-10-25T00:30:00Z")),
+        ("NO", json!("2026-03-29T02:30:00"), json!("2026-03-29T01:30:00Z")),
+        ("US-NY", json!("0001-01-01T00:00:00"), Value::Null),
+        ("no zone", json!("2026-07-02T03:04:05"), json!("2026-07-02T03:04:05Z")),
+    ] {
+        save_start(&app, zone, "application/json", json_of_start(text.as_str().unwrap())).await;
+        assert_eq!(start_in(&app, "UTC").await, utc, "{zone}: {text}");
+    }
+}
+
+/// A program that drops the offset and saves what it read changes nothing. The vendor's permanent
+/// credentials end in the last second of the calendar.
+#[sqlx::test]
+async fn a_date_that_was_read_can_be_saved_without_its_offset(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let dates = ["2026-07-02T03:04:05Z", "9999-12-31T23:59:59Z", "0001-01-02T00:00:00Z"];
+    for (zone, date) in ["NO", "US-NY", "Pacific/Kiritimati"].into_iter().zip(dates) {
+        save_start(&app, zone, "application/json", json_of_start(date)).await;
+        for _ in 0..2 {
+            let read = start_in(&app, zone).await;
+            let local = &read.as_str().unwrap()[..date.len() - 1];
+            save_start(&app, zone, "application/json", json_of_start(local)).await;
+            assert_eq!(start_in(&app, "UTC").await, date, "{zone}: {read}");
+        }
+    }
+    // The last second has no date in a zone east of Greenwich.
+    save_start(&app, "NO", "application/json", json_of_start("9999-12-31T23:59:59Z")).await;
+    assert_eq!(start_in(&app, "NO").await, "9999-12-31T23:59:59Z");
 }
 
 #[sqlx::test]
