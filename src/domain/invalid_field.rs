@@ -83,7 +83,7 @@ reasons! {
     Blank => "field-blank", "must contain a visible character";
     UnknownType => "field-unknown-type", "is not a known credential type";
     NotSecret => "field-not-secret",
-        "is a type of identifiers, which nobody changes for safety";
+        "is an identifier type; a change can be required only for secrets";
     UnknownChangeCause => "field-unknown-change-cause", "must be administrator or compromised; in an import also common_password";
     Ticket => "field-ticket", "is a ticket, which cannot be saved";
     TypeNotForUser => "field-type-not-for-user", "is not available to users of this type";
@@ -91,7 +91,7 @@ reasons! {
     TooManyMatches(limit: usize = 1000) => "field-too-many-matches",
         "matches more than {0} entries of the directory; make it narrower";
     TooManyPerUser(limit: usize = 100) => "field-too-many-per-user",
-        "would be more than {0} of this user; remove one first";
+        "would be more than {0} for this user; remove one first";
     UnknownUserType => "field-unknown-user-type", "is not a known user type";
     UnknownRole => "field-unknown-role", "must be Administrator or User";
     UnknownOwnRole => "field-unknown-own-role", "must be help_desk, auditor or none";

@@ -220,7 +220,7 @@ describe("people", () => {
       await press("Tab", "Tab");
       await page.keyboard.type("demo");
       await Promise.all([page.waitForEvent("load"), press("Enter")]);
-      assert.equal(await page.textContent("[role=status]"), "Your password is changed. All other sessions have ended.");
+      assert.equal(await page.textContent("[role=status]"), "Your password was changed. All other sessions have ended.");
     }),
   );
 
@@ -233,7 +233,7 @@ describe("people", () => {
       await page.fill("#NewPassword", "demo");
       await page.fill("#RepeatedPassword", "demo");
       await Promise.all([page.waitForEvent("load"), page.click("main button.primary")]);
-      assert.match(await page.textContent("[role=status]"), /Your password is changed\./);
+      assert.match(await page.textContent("[role=status]"), /Your password was changed\./);
       await page.goto(`${url}/account/sessions`);
       await Promise.all([page.waitForEvent("load"), page.click("header button")]);
       assert.equal(page.url(), `${url}/login`);
@@ -256,7 +256,7 @@ describe("people", () => {
       await page.fill("#NewPassword", "demo");
       await page.fill("#RepeatedPassword", "demo");
       await Promise.all([page.waitForURL(/notice=/, soon), page.click("main button.primary")]);
-      assert.match(await page.textContent("[role=status]"), /Your password is changed\./);
+      assert.match(await page.textContent("[role=status]"), /Your password was changed\./);
     }),
   );
 
@@ -325,7 +325,7 @@ describe("people", () => {
           document.getElementById(name).value = "demo";
       });
       await Promise.all([page.waitForEvent("load"), page.dblclick("main button.primary")]);
-      assert.match(await page.textContent("[role=status]"), /Your password is changed\./);
+      assert.match(await page.textContent("[role=status]"), /Your password was changed\./);
       assert.equal(sent, 1);
     }),
   );

@@ -133,7 +133,7 @@ fn texts_name_the_roles_as_the_pages_do() {
 }
 
 /// Each of these words is a second name for a thing that the texts of the language already name: the
-/// audit trail, a credential, a login, a mail, an auditor, the service.
+/// audit log, a credential, a login, a mail, an auditor, the service.
 #[test]
 fn a_language_has_one_name_for_one_thing() {
     for (tag, others) in [

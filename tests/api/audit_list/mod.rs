@@ -1,4 +1,4 @@
-//! Reading the audit trail: the list over all users and of one user, and the export.
+//! Reading the audit log: the list over all users and of one user, and the export.
 
 mod commands;
 mod export;

@@ -26,7 +26,7 @@ async fn an_operator_marks_and_unmarks_a_credential(pool: PgPool) {
     app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     let identifier =
         ["credential", "require-change", "--user", "paul", "--type", "ActiveDirectory"];
-    app.command(&identifier, "").assert_error("is a type of identifiers");
+    app.command(&identifier, "").assert_error("is an identifier type");
     for arguments in [
         &["credential", "require-change"][..],
         &["credential", "require-change", "--all", "--user", "paul"],

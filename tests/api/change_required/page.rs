@@ -190,7 +190,7 @@ async fn a_changed_password_without_a_session_leads_to_the_login_page(pool: PgPo
     sqlx::raw_sql(trigger).execute(&app.pool).await.unwrap();
     let answer = browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
     answer.assert_status(503);
-    let text = "Your password is changed, but you are not signed in.";
+    let text = "Your password was changed, but you are not signed in.";
     assert!(answer.body.contains(text), "{answer:?}");
     assert!(form_of(&answer.body, "/login").contains("value=\"paul\""), "{answer:?}");
     assert_eq!(stored_mark(&app).await, None);
@@ -215,7 +215,7 @@ async fn a_refused_sign_in_after_the_change_has_the_challenges_of_a_401(pool: Pg
     sqlx::raw_sql(trigger).execute(&app.pool).await.unwrap();
     let answer = browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
     answer.assert_status(401);
-    let text = "Your password is changed, but you are not signed in.";
+    let text = "Your password was changed, but you are not signed in.";
     assert!(answer.body.contains(text), "{answer:?}");
     let challenges = answer.headers.get_all("www-authenticate").iter();
     let challenges: Vec<_> = challenges.map(|line| line.to_str().unwrap()).collect();

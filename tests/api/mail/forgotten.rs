@@ -80,8 +80,8 @@ async fn a_request_for_a_mail_is_shown_as_made_by_somebody_who_was_not_signed_in
     let page = Browser::signed_in(&app, MAILED.1).await.open("/account/events").await;
     page.assert_status(200);
     for (event, by) in [
-        ("Mail for a new password requested", "by somebody who was not signed in"),
-        ("Mail for a new password sent", "by the service"),
+        ("Email for a new password requested", "by somebody who was not signed in"),
+        ("Email for a new password sent", "by the service"),
     ] {
         let row = page.body.split("<tr role=\"row\">").find(|row| row.contains(event));
         assert!(row.is_some_and(|row| row.contains(by)), "{event}: {page:?}");
@@ -222,7 +222,7 @@ async fn one_network_cannot_ask_for_the_mails_of_everybody(pool: PgPool) {
         let answer = ask(&app, name).await;
         answer.assert_status(429);
         assert_eq!(answer.header("retry-after"), "3600");
-        assert!(answer.body.contains("Too many mails were requested"), "{answer:?}");
+        assert!(answer.body.contains("Too many emails were requested"), "{answer:?}");
         assert!(answer.body.contains(&format!("value=\"{name}\"")), "{answer:?}");
     }
     // Callers who signed in are not counted.

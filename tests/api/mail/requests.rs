@@ -158,7 +158,10 @@ async fn nobody_is_flooded(pool: PgPool) {
     // Another user with the same address.
     app.save(&app.administrator(), PLAIN.0, "Email", "Anna.Berg@Example.com").await.assert_saved();
     ask_for(&app, PLAIN.0).await;
-    wait_for_event(&app, "dropped", 1).await;
+    wait_for_event(&app, "throttled", 3).await;
+    wait_for_event(&app, "dropped", 0).await;
+    let events = [("password_mail_requested", "basic"), ("password_mail_failed", "service")];
+    assert_last_events(&app, PLAIN.0, &events).await;
     assert_eq!(server.mails().len(), 2);
     // An hour later.
     sqlx::raw_sql("UPDATE password_mails SET requested_at = requested_at - interval '61 minutes'")
@@ -228,7 +231,7 @@ async fn without_a_mail_server_the_result_says_so(pool: PgPool) {
     let answer = ask(&app, &app.administrator(), MAILED.0).await;
     answer.assert_status(200);
     assert_eq!(answer.json()["Success"], false);
-    assert!(answer.json()["Message"].as_str().unwrap().contains("does not send mails"));
+    assert!(answer.json()["Message"].as_str().unwrap().contains("does not send email"));
     ask(&app, &app.plain(), MAILED.0).await.assert_forbidden();
     assert_eq!(supported(&app, &app.administrator(), MAILED.0).await, json!(["Password"]));
     app.get("/account/password?token=x", &Credentials::Anonymous).await.assert_status(404);

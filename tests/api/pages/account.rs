@@ -53,7 +53,7 @@ async fn a_user_changes_the_password_with_the_current_one(pool: PgPool) {
     let answer = change(&mut browser, "paul-password", new, new).await;
     let page = browser.follow(&answer).await;
     page.assert_status(200);
-    assert!(page.body.contains("Your password is changed."), "{page:?}");
+    assert!(page.body.contains("Your password was changed."), "{page:?}");
     assert!(works(&app, new).await && !works(&app, "paul-password").await);
     other.open("/account").await.assert_status(303);
     let event: (String, String) = sqlx::query_as(

@@ -39,7 +39,7 @@ async fn a_password_is_saved_once_and_no_page_shows_it(pool: PgPool) {
     let types = browser.open(SAVE).await;
     assert!(types.body.contains("credential?type=CRM5%2FPASSWORD"), "{types:?}");
     let page = browser.open(PASSWORD).await;
-    assert!(page.body.contains("It replaces the current credential"), "{page:?}");
+    assert!(page.body.contains("This replaces the current credential"), "{page:?}");
     // Whose password a script asks about.
     assert!(page.body.contains("IsPasswordValidWithReason\" data-user=\"278\""), "{page:?}");
     let save = form(&page, SAVE);

@@ -41,7 +41,7 @@ async fn an_expired_session_keeps_what_was_typed_and_changes_nothing(pool: PgPoo
     let login = browser.submit(&page, PATH, &TYPED).await;
     login.assert_status(401);
     login.header("www-authenticate");
-    assert!(login.body.contains("What you typed is kept, except passwords."), "{login:?}");
+    assert!(login.body.contains("Your entries are kept, except passwords."), "{login:?}");
     assert!(!login.body.contains("typed-secret"), "{login:?}");
     // A wrong password in between loses nothing, either.
     let wrong = [("UserName", "paul"), ("Password", "wrong")];

@@ -223,7 +223,7 @@ async fn ones_own_password_that_is_changed_twice_is_changed(pool: PgPool) {
     for answer in send_twice(&browser, path, path, &typed).await {
         answer.assert_status(303);
         let page = assert_usable(&browser, &answer).await;
-        assert!(page.contains("Your password is changed."), "{page}");
+        assert!(page.contains("Your password was changed."), "{page}");
     }
     assert_eq!(count(&app, 278, "credential_saved", before).await, 1);
     app.get(PRINCIPAL, &Credentials::basic("paul", new)).await.assert_status(200);

@@ -61,7 +61,7 @@ async fn an_upload_after_the_end_of_the_session_keeps_everything_but_file_and_se
     sqlx::query("DELETE FROM tickets").execute(&app.pool).await.unwrap();
     let login = send_fields(&mut browser, &fields, &file()).await;
     login.assert_status(401);
-    assert!(login.body.contains("What you typed is kept, except passwords."), "{login:?}");
+    assert!(login.body.contains("Your entries are kept, except passwords."), "{login:?}");
     assert!(!login.body.contains(MARKER), "{login:?}");
     let shown = sign_in_and_resume(&mut browser, &login).await;
     shown.assert_status(200);

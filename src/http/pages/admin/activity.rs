@@ -167,12 +167,11 @@ fn key_view(frame: &PageFrame, key: &KeyUse, now: OffsetDateTime) -> KeyView {
         _ => "page-activity-retired",
     };
     let days = key.first_used_at.map(|first| (now - first).whole_days().max(0).to_string());
-    let age = days.map(|days| frame.text_with("page-activity-days", &[("days", days.as_str())]));
     KeyView {
         id: key.id.clone(),
         state: frame.text(state),
         first_used: key.first_used_at.map(Moment::new),
-        age: age.unwrap_or_else(|| frame.text("page-activity-unused")),
+        age: days.unwrap_or_else(|| frame.text("page-activity-unused")),
     }
 }
 

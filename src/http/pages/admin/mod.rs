@@ -1,4 +1,4 @@
-//! The pages of administrators: the list of users, the pages of one user, the audit trail, and the
+//! The pages of administrators: the list of users, the pages of one user, the audit log, and the
 //! activity. Each form runs the same use case as its call of the API, which decides about rights.
 
 mod action_form;

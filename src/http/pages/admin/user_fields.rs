@@ -124,7 +124,7 @@ impl UserFields {
         let user_type = UserType::parse(&self.r#type).ok_or_else(unknown);
         match (name, display_name.transpose(), user_type, self.new_role()) {
             (Ok(name), Ok(display_name), Ok(user_type), Ok(role)) => Ok(SaveUser {
-                login_names: vec![name],
+                login_names: vec![name.into()],
                 display_name,
                 user_type: Some(user_type),
                 is_administrator: Some(self.administrator == CHECKED),
