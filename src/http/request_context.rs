@@ -104,7 +104,7 @@ impl RequestContext {
         &self.language
     }
 
-    /// The time zone of dates in the response.
+    /// The time zone of dates in the response, and of those without an offset in the request.
     pub(super) fn time_zone(&self) -> Option<&TimeZone> {
         self.time_zone.as_ref()
     }
