@@ -150,6 +150,16 @@ mod tests {
             "<R a='&bogus;'/>",
             "<R a='&#25;'/>",
             "<R :a='1'/>",
+            "<xmlns:R/>",
+            "<R><xmlns:V/></R>",
+            "<R xmlns='http://www.w3.org/2000/xmlns/'/>",
+            "<R xmlns:a='http://www.w3.org/2000/xmlns/'/>",
+            "<R xmlns='http://www.w3.org/XML/1998/namespace'/>",
+            "<R xmlns:a='http://www.w3.org/XML/1998/namespace'/>",
+            "<R xmlns:xmlns='urn:x'/>",
+            "<R xmlns:xml='urn:x'/>",
+            "<R xmlns:a=''/>",
+            "<R xmlns:a='urn:x' xmlns:b='urn:x' a:v='1' b:v='2'/>",
         ] {
             assert_eq!(parse(body), Err(BodyError::NotXml), "{body}");
         }

@@ -9,13 +9,17 @@ use quick_xml::{
     NsReader,
     escape::{resolve_xml_entity, unescape},
     events::{BytesDecl, BytesRef, BytesStart, Event},
-    name::ResolveResult,
+    name::{QName, ResolveResult},
 };
 
 use crate::{body_tree::MAXIMUM_DEPTH, charset::Charset, error::BodyError};
 
 /// The namespace of `nil`.
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
+/// The namespaces of the prefixes `xml` and `xmlns` (Namespaces in XML, section 3).
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+const DECLARATIONS: &str = "http://www.w3.org/2000/xmlns/";
 
 /// The maximum number of attributes of one element.
 const MAXIMUM_ATTRIBUTES: usize = 32;
@@ -58,6 +62,12 @@ pub(crate) struct OpenedAttribute<'document> {
     pub(crate) namespace: Option<&'document str>,
     pub(crate) name: &'document str,
     pub(crate) value: Cow<'document, str>,
+}
+
+impl OpenedAttribute<'_> {
+    fn has_name_of(&self, other: &Self) -> bool {
+        (self.namespace, self.name) == (other.namespace, other.name)
+    }
 }
 
 /// Reads a document.
@@ -160,12 +170,22 @@ fn element<E: Element>(
     start: &BytesStart<'_>,
     context: &E::Context,
 ) -> Result<E, BodyError> {
+    let attributes = attributes(reader, start)?;
     let (namespace, name) = reader.resolver().resolve_element(start.name());
     let namespace = bound(&namespace)?;
-    if !is_name(start.name().as_ref()) || !are_attributes_separated(start.attributes_raw()) {
+    if !is_name(start.name().as_ref()) || is_reserved(start.name(), namespace) {
         return Err(BodyError::NotXml);
     }
-    let mut attributes = Vec::new();
+    let is_nil = is_nil(&attributes)?;
+    Ok(E::open(context, &OpenedElement { namespace, name: name.into_inner(), is_nil, attributes }))
+}
+
+/// The attributes of an element, in their order.
+fn attributes<'document>(
+    reader: &'document NsReader<&[u8]>,
+    start: &'document BytesStart<'_>,
+) -> Result<Vec<OpenedAttribute<'document>>, BodyError> {
+    let mut attributes: Vec<OpenedAttribute<'_>> = Vec::new();
     for (index, attribute) in start.attributes().enumerate() {
         let attribute = attribute.map_err(|_| BodyError::NotXml)?;
         if index == MAXIMUM_ATTRIBUTES {
@@ -176,11 +196,27 @@ fn element<E: Element>(
         if attribute.value.contains('<') || !is_name(attribute.key.as_ref()) {
             return Err(BodyError::NotXml);
         }
+        let is_declaration = namespace == Some(DECLARATIONS);
         let value = unescaped(attribute.value)?;
-        attributes.push(OpenedAttribute { namespace, name: name.into_inner(), value });
+        let attribute = OpenedAttribute { namespace, name: name.into_inner(), value };
+        // quick-xml compares names with their prefixes, and two prefixes can have one namespace.
+        let is_repeated = attributes.iter().any(|other| other.has_name_of(&attribute));
+        if is_repeated || (is_declaration && attribute.value.is_empty()) {
+            return Err(BodyError::NotXml);
+        }
+        attributes.push(attribute);
     }
-    let is_nil = is_nil(&attributes)?;
-    Ok(E::open(context, &OpenedElement { namespace, name: name.into_inner(), is_nil, attributes }))
+    if are_attributes_separated(start.attributes_raw()) {
+        Ok(attributes)
+    } else {
+        Err(BodyError::NotXml)
+    }
+}
+
+/// True for an element with the prefix `xmlns`, and for one whose default namespace is that of a
+/// prefix that has its own (Namespaces in XML, section 3). quick-xml checks other prefixes.
+fn is_reserved(name: QName<'_>, namespace: Option<&str>) -> bool {
+    namespace == Some(DECLARATIONS) || (namespace == Some(XML) && name.prefix().is_none())
 }
 
 /// The namespace of a name; `None` for a name in no namespace.
@@ -205,10 +241,10 @@ fn unescaped(raw: Cow<'_, str>) -> Result<Cow<'_, str>, BodyError> {
 
 /// The value of `xsi:nil`.
 fn is_nil(attributes: &[OpenedAttribute<'_>]) -> Result<bool, BodyError> {
-    let mut nil = attributes.iter().filter(|attribute| {
-        attribute.namespace == Some(SCHEMA_INSTANCE) && attribute.name == "nil"
-    });
-    let value = nil.next_back().map_or(Some(false), |attribute| boolean(&attribute.value));
+    let nil = attributes
+        .iter()
+        .find(|attribute| attribute.namespace == Some(SCHEMA_INSTANCE) && attribute.name == "nil");
+    let value = nil.map_or(Some(false), |attribute| boolean(&attribute.value));
     value.ok_or(BodyError::NotXml)
 }
 
