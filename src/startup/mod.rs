@@ -24,6 +24,7 @@ mod mail;
 mod memory;
 mod migration;
 mod options;
+mod otlp_headers;
 mod parts;
 mod prerequisites;
 mod protection;

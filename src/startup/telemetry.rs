@@ -1,13 +1,10 @@
 //! Starts the log and the export of traces and logs, and checks the settings of the export.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-use super::error::StartError;
+use super::{error::StartError, otlp_headers::read_headers};
 use crate::{
     configuration::{Problem, Settings, TelemetrySettings},
-    security::secret_file,
     telemetry::{
         self, error_chain,
         export::{Export, ExportOptions, certificates, check_collector},
@@ -67,28 +64,4 @@ fn options(settings: &TelemetrySettings) -> ExportOptions {
         timeout: settings.timeout,
         sample_ratio: settings.sample_ratio,
     }
-}
-
-/// Reads a file with one header in each line.
-///
-/// # Errors
-/// The problem, without the text of the file.
-fn read_headers(file: &Path) -> Result<HeaderMap, String> {
-    let text = secret_file::read(file).map_err(|error| error_chain(&error))?;
-    let mut headers = HeaderMap::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let header = line.split_once(':').and_then(|(name, value)| {
-            let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
-            Some((name, HeaderValue::from_str(value.trim()).ok()?))
-        });
-        let Some((name, mut value)) = header else {
-            return Err(format!(
-                "{} has a line that is not a header, such as `Authorization: Bearer TOKEN`",
-                file.display()
-            ));
-        };
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
 }

@@ -539,6 +539,8 @@ async fn config_check_and_serve_name_unusable_files(pool: PgPool) {
         replace(&file, text, mode);
         file.to_str().unwrap().to_owned()
     };
+    // More than a map of headers can have.
+    let many: Vec<_> = (0..40_000).map(|number| format!("h{number}: marker")).collect();
     let app = TestApp::spawn(pool).await;
     let url = (URL, "https://localhost:1");
     run(&app, &["config", "check"], &[url]).assert_success();
@@ -549,6 +551,17 @@ async fn config_check_and_serve_name_unusable_files(pool: PgPool) {
         ("otlp_headers_file", written("open", "Authorization: marker", 0o444), "too open"),
         ("otlp_headers_file", written("plain", "marker", 0o400), "not a header"),
         ("otlp_headers_file", written("name", "mark er: x", 0o400), "not a header"),
+        (
+            "otlp_headers_file",
+            written("same", "a: 1\n\nA: marker", 0o400),
+            "line 3 has the name of",
+        ),
+        (
+            "otlp_headers_file",
+            written("own", "Content-Length: 1", 0o400),
+            "line 1 is a header that",
+        ),
+        ("otlp_headers_file", written("many", &many.join("\n"), 0o400), "more than 64 headers"),
     ] {
         let variable = format!("KEEPER__TELEMETRY__{}", name.to_uppercase());
         for command in [&["config", "check"][..], &["serve"]] {
