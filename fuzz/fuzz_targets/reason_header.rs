@@ -36,7 +36,8 @@ fn read_encoded(text: &str) -> Result<Option<String>, String> {
 
 /// True when both are values that a header can have.
 fn is_sent(one: &[u8], other: &[u8]) -> bool {
-    let is_value = |value: &[u8]| value.iter().all(|byte| (32..=255).contains(byte) && *byte != 127);
+    let is_value =
+        |value: &[u8]| value.iter().all(|byte| (32..=255).contains(byte) && *byte != 127);
     is_value(one) && is_value(other)
 }
 
