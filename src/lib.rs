@@ -60,9 +60,10 @@ pub mod bench_support {
 #[cfg(feature = "fuzz")]
 pub mod fuzz_support {
     pub use crate::{
-        cli::fuzz_support::*, configuration::fuzz_support::*, directory::fuzz_support::*,
-        domain::fuzz_support::*, http::fuzz_support::*, mail::fuzz_support::*,
-        migration_hook::fuzz_support::*, security::fuzz_support::*, storage::fuzz_support::*,
+        audit_sinks::fuzz_support::*, cli::fuzz_support::*, configuration::fuzz_support::*,
+        directory::fuzz_support::*, domain::fuzz_support::*, http::fuzz_support::*,
+        mail::fuzz_support::*, migration_hook::fuzz_support::*, security::fuzz_support::*,
+        startup::fuzz_support::*, storage::fuzz_support::*,
     };
 
     /// True for a valid log filter.

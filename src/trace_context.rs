@@ -88,18 +88,22 @@ pub(crate) fn continue_trace(span: &Span, traceparent: Option<&str>, tracestate:
 /// The headers that make the receiver of a request continue the current trace; none without one.
 pub(crate) fn outgoing_headers() -> impl Iterator<Item = (&'static str, String)> {
     let context = with_trace_span(&Span::current(), |trace| trace.context.clone());
-    let headers = context.map(|context| {
-        let state = context.trace_state().header();
-        let parent = format!(
-            "00-{}-{}-{:02x}",
-            context.trace_id(),
-            context.span_id(),
-            context.trace_flags().to_u8()
-        );
-        let state = (!state.is_empty()).then_some(("tracestate", state));
-        std::iter::once(("traceparent", parent)).chain(state)
-    });
-    headers.into_iter().flatten()
+    context.into_iter().flat_map(|context| headers_of(&context))
+}
+
+/// The headers that make the receiver of a request continue a trace.
+pub(crate) fn headers_of(
+    context: &SpanContext,
+) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    let state = context.trace_state().header();
+    let parent = format!(
+        "00-{}-{}-{:02x}",
+        context.trace_id(),
+        context.span_id(),
+        context.trace_flags().to_u8()
+    );
+    let state = (!state.is_empty()).then_some(("tracestate", state));
+    std::iter::once(("traceparent", parent)).chain(state)
 }
 
 /// Changes the nearest span of the trace that this span is in; `None` without a trace.
@@ -126,7 +130,7 @@ pub(crate) fn nearest<'span, S: LookupSpan<'span>>(
 }
 
 /// Parses the headers of a caller.
-fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
+pub(crate) fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
     let mut fields = traceparent.split('-');
     let mut hexadecimal = |length: usize| {
         let is_digit = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);

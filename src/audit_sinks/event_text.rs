@@ -52,10 +52,12 @@ pub(crate) fn write_event(event: &StreamedEvent) -> String {
     serde_json::to_string(&text).unwrap_or_default()
 }
 
-/// Reads an event; `None` if the text is none, or has an invalid or unknown value. Unknown members are
-/// ignored: a collector may add some.
-pub(crate) fn parse_event(text: &str) -> Option<ChainLink> {
-    let text: EventText = serde_json::from_str(text).ok()?;
+/// Reads the event at the end of a line; `None` if there is none, or it has an invalid or unknown
+/// value. What precedes the JSON object is ignored, such as the header of a syslog message, and so
+/// are unknown members: a collector may add some.
+pub(crate) fn parse_event(line: &str) -> Option<ChainLink> {
+    let start = line.find('{')?;
+    let text: EventText = serde_json::from_str(line.get(start..)?).ok()?;
     let user_id = |id| UserId::try_from(id).ok();
     Some(ChainLink {
         event: AuditEvent {

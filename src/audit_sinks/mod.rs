@@ -5,6 +5,8 @@ mod connect;
 mod error;
 mod event_text;
 mod file_sink;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 mod rotation;
 mod syslog;
 mod syslog_message;

@@ -47,5 +47,5 @@ pub use self::command_line::run;
 /// Files that commands read, for fuzz targets.
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support {
-    pub use super::{import::fuzz_support::*, init::fuzz_support::*};
+    pub use super::{audit::fuzz_support::*, import::fuzz_support::*, init::fuzz_support::*};
 }

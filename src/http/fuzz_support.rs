@@ -35,6 +35,7 @@ use crate::{
         user_list::UserOrder,
     },
     telemetry::error_chain,
+    trace_context,
 };
 
 pub use super::pages::fuzz_support::*;
@@ -313,6 +314,17 @@ fn after_user(order: &UserOrder, id: u32, name: &str) -> Option<(String, UserOrd
             (format!("{names:?}"), UserOrder::Name { names: names.clone(), after })
         }
     })
+}
+
+/// The trace that a request continues, as the headers of a request to another service.
+#[must_use]
+pub fn continued_trace(
+    traceparent: &str,
+    tracestate: Option<&str>,
+) -> Option<(String, Option<String>)> {
+    let context = trace_context::parse(traceparent, tracestate)?;
+    let mut headers = trace_context::headers_of(&context).map(|(_, value)| value);
+    Some((headers.next()?, headers.next()))
 }
 
 /// A header map of the lines that are valid.

@@ -17,6 +17,8 @@ mod error;
 mod files;
 mod fingerprints;
 mod first_start;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 mod initial_users;
 mod keyring;
 mod keyring_file;

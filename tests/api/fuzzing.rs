@@ -14,6 +14,7 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("`$select`", &["select"]),
     ("`$filter` and `$orderby`", &["odata_query"]),
     ("the query of audit events", &["audit_query"]),
+    ("queries of pages", &["page_query"]),
     ("`User-Agent`", &["device"]),
     ("`Authorization`", &["authorization"]),
     ("cookies and XSRF tokens", &["cookies", "tickets"]),
@@ -44,6 +45,9 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("login names", &["login_name"]),
     ("hosts and origins", &["origins"]),
     ("access control lists", &["secret_file_acl"]),
+    ("`traceparent` and `tracestate`", &["trace_context"]),
+    ("copies of the audit stream, and anchors in a log", &["audit_copy"]),
+    ("headers for a collector", &["otlp_headers"]),
 ];
 
 fn read(path: &str) -> String {

@@ -17,7 +17,7 @@ use crate::{
 
 /// An anchor as a JSON line, with the field names of the log.
 #[derive(Serialize)]
-struct Line<'anchor> {
+pub(super) struct Line<'anchor> {
     message: &'static str,
     #[serde(rename = "user.target.id")]
     user_id: String,
@@ -89,7 +89,7 @@ pub(in crate::cli) fn read(
 }
 
 /// Parses a line as an anchor; `None` for other log lines.
-fn anchor_line(number: usize, line: &[u8]) -> Option<AnchorLine> {
+pub(super) fn anchor_line(number: usize, line: &[u8]) -> Option<AnchorLine> {
     let names = [NAMES, FORMER_NAMES];
     let names = names.into_iter().find(|[_, _, mac, ..]| has_member(line, mac))?;
     Some((number, json_object(line).and_then(|members| anchor_with(&members, names))))

@@ -1,6 +1,8 @@
 //! `audit`: lists and verifies the audit log.
 
 pub(super) mod anchors;
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz_support;
 mod lines;
 mod list;
 mod stream;

@@ -12,6 +12,8 @@ use super::{
     return_to::{KeptForm, ReturnTo},
 };
 
+pub use super::admin::fuzz_support::*;
+
 /// A form with a file, as the page of imports receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedForm {

@@ -15,6 +15,8 @@ pub(in crate::http) mod delete_user;
 pub(in crate::http) mod export_users;
 mod form_id;
 mod form_page;
+#[cfg(feature = "fuzz")]
+pub(in crate::http) mod fuzz_support;
 pub(in crate::http) mod generate_password;
 mod generated;
 pub(in crate::http) mod import;

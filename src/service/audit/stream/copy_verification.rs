@@ -40,8 +40,7 @@ impl CopyVerifier {
         Self { database, keyring, heads: BTreeMap::new(), sequences: BTreeMap::new() }
     }
 
-    /// Verifies the next line; returns false if it is no event. What precedes the JSON object, such as
-    /// the header of a syslog message, is ignored.
+    /// Verifies the next line; returns false if it is no event.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -50,8 +49,7 @@ impl CopyVerifier {
         line: &str,
         findings: &mut Vec<Finding>,
     ) -> Result<bool, StorageError> {
-        let object = line.find('{').and_then(|start| line.get(start..));
-        let Some(event) = object.and_then(parse_event) else { return Ok(false) };
+        let Some(event) = parse_event(line) else { return Ok(false) };
         let (user_id, sequence) = (event.event.user_id, event.event.sequence);
         let found = self.verify_link(&event).await?;
         let sequences = self.sequences.entry(user_id).or_default();
