@@ -16,12 +16,14 @@
 //! | `log_filter`, `log_events` | the log filter, and the events that it always enables |
 //! | `turns`, `fair_places`, `circuit_breaker` | limits of what callers may wait for |
 //! | `trace_context`, `export_metrics` | the traces that requests belong to; counters of the export |
+//! | `bounded_file` | files that settings name, up to a maximum length |
 //! | `detached` | work that goes on when its request is dropped |
 //!
 //! Modules depend only on modules below them in this list; `script/lint` checks it.
 #![forbid(unsafe_code)]
 
 mod audit_sinks;
+mod bounded_file;
 mod circuit_breaker;
 mod cli;
 mod clock;

@@ -3,9 +3,10 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use reqwest::StatusCode;
-use tokio_rustls::rustls;
 
-use crate::security::{file_work::FileWorkError, secret_file::SecretFileError};
+use crate::security::{
+    file_work::FileWorkError, secret_file::SecretFileError, tls::ClientTlsError,
+};
 
 /// A sink did not take events. No message contains what was sent or received.
 #[derive(Debug, thiserror::Error)]
@@ -30,23 +31,14 @@ pub(crate) enum SinkError {
          write it again"
     )]
     InvalidKey(PathBuf),
-    #[error("cannot read {0}")]
-    Unreadable(PathBuf, #[source] io::Error),
-    #[error("{0} contains no valid certificate; it must be PEM (-----BEGIN CERTIFICATE-----)")]
-    NoCertificate(PathBuf),
     #[error("address must be a host and a port, such as siem.example.com:6514")]
     InvalidAddress,
     #[error("{0} contains no private key; it must be PEM (-----BEGIN PRIVATE KEY-----)")]
     NoPrivateKey(PathBuf),
     #[error("{0} is not the key of certificate_file; use the files of one certificate")]
     KeyMismatch(PathBuf),
-    #[error(
-        "the operating system has no certificate authorities; install the package ca-certificates, or \
-         set ca_file"
-    )]
-    NoAuthorities,
-    #[error("cannot initialize TLS")]
-    Tls(#[source] rustls::Error),
+    #[error(transparent)]
+    Tls(#[from] ClientTlsError),
     #[error("cannot connect to {host}; check that it runs, and address")]
     Unreachable { host: String, source: io::Error },
     #[error(
@@ -100,11 +92,8 @@ impl SinkError {
             Self::Key(_) | Self::InvalidKey(_) => "key_unavailable",
             Self::InvalidUrl
             | Self::InvalidAddress
-            | Self::Unreadable(..)
-            | Self::NoCertificate(_)
             | Self::NoPrivateKey(_)
             | Self::KeyMismatch(_)
-            | Self::NoAuthorities
             | Self::Tls(_)
             | Self::Unreachable { .. }
             | Self::Handshake { .. }

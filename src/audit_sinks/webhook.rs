@@ -1,15 +1,12 @@
 //! Sends events to an HTTP server in requests that are signed as Standard Webhooks does.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use reqwest::{
-    Certificate, Client, header::CONTENT_TYPE, header::RETRY_AFTER, redirect::Policy, tls::Version,
-};
+use reqwest::{Client, header::CONTENT_TYPE, header::RETRY_AFTER, redirect::Policy, tls::Version};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 
@@ -19,6 +16,7 @@ use crate::{
     security::{
         file_work::{FileWork, LIMIT},
         secret_file,
+        tls::http_authorities,
         trusting_client::TrustingClient,
         webhook_signature::WebhookKeys,
     },
@@ -176,20 +174,9 @@ fn build_client(options: &WebhookOptions, ca_file: Option<&Path>) -> Result<Clie
         .pool_idle_timeout(IDLE_TIME)
         .timeout(options.timeout);
     if let Some(file) = ca_file {
-        builder = builder.tls_certs_only(certificates(file)?);
+        builder = builder.tls_certs_only(http_authorities(file)?);
     }
     builder.build().map_err(SinkError::Client)
-}
-
-/// Reads the certificates of a PEM file.
-fn certificates(file: &Path) -> Result<Vec<Certificate>, SinkError> {
-    let unreadable = |error: io::Error| SinkError::Unreadable(file.to_owned(), error);
-    let text = fs::read(file).map_err(unreadable)?;
-    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
-    // An invalid certificate fails only when a client is built with it.
-    let is_usable = !certificates.is_empty()
-        && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();
-    is_usable.then_some(certificates).ok_or_else(|| SinkError::NoCertificate(file.to_owned()))
 }
 
 #[cfg(test)]

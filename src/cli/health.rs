@@ -7,13 +7,14 @@
 //! It reads only the settings of the operations listener: a mistake in another setting does not
 //! make a running instance unready.
 
-use std::{fs, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use reqwest::{Client, ClientBuilder, Identity};
 
 use super::{command_context, output, output::Failure};
 use crate::{
+    bounded_file,
     configuration::{self, OperationsSettings, Problems, TlsSettings},
     security::secret_file,
     startup::load_certificates,
@@ -109,7 +110,7 @@ fn own_identity(tls: &TlsSettings) -> Result<Identity, Failure> {
     if let (Some(certificate), Some(key)) = (&tls.certificate_file, &tls.key_file) {
         pem.extend_from_slice(secret_file::read(key)?.as_bytes());
         pem.extend_from_slice(b"\n");
-        pem.extend_from_slice(&fs::read(certificate)?);
+        pem.extend_from_slice(&bounded_file::read(certificate)?);
     }
     Ok(Identity::from_pem(&pem)?)
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::problem::{Problem, Problems};
-use crate::domain::encoding::{self, EncodingError};
+use crate::{
+    bounded_file,
+    domain::encoding::{self, EncodingError},
+};
 
 /// A settings file that was read.
 pub(super) struct SettingsFile {
@@ -31,13 +34,16 @@ impl SettingsFile {
 
 fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: io::Error| {
+        if error.kind() == io::ErrorKind::FileTooLarge {
+            return error.to_string();
+        }
         format!("cannot read the file: {error}; check that it exists and its permissions")
     };
     // The settings are read more than once, which a pipe does not allow.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("is a folder, a pipe or a device; name a regular file".to_owned());
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = bounded_file::read(path).map_err(unreadable)?;
     let text = encoding::require_no_other_encoding(&bytes).and_then(|()| encoding::text(&bytes));
     text.map(str::to_owned).map_err(|error| encoding_problem(error, &bytes))
 }

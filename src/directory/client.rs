@@ -1,6 +1,6 @@
 //! Searches groups and users, with a bounded number of connections and waiting requests.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     sync::Semaphore,
@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     connection::SearchRequest,
     connection_pool::ConnectionPool,
-    connector::Connector,
+    connector::{CA_FILE, Connector},
     entry::{Entry, OBJECT_SID},
     error::DirectoryError,
     filter::{FilterTemplate, Placeholder},
@@ -18,11 +18,10 @@ use super::{
     options::{DirectoryOptions, Encryption},
     password_verifier::PasswordVerifier,
     pooled_connection::Owner,
-    tls::client_config,
 };
 use crate::{
     domain::directory::{DirectoryGroup, DirectoryUsers, GroupName, SearchString},
-    security::trusting_client::TrustingClient,
+    security::{tls::client_config, trusting_client::TrustingClient},
 };
 
 /// The number of requests that may wait for each connection.
@@ -52,7 +51,8 @@ impl Directory {
             Encryption::Nothing => None,
             Encryption::Tls | Encryption::StartTls => {
                 let ca_file = server.ca_file.clone();
-                let tls = TrustingClient::new("directory.ca_file", ca_file, client_config);
+                let build = |ca_file: Option<&Path>| client_config(CA_FILE, ca_file);
+                let tls = TrustingClient::new(CA_FILE, ca_file, build);
                 drop(tls.read()?);
                 Some(tls)
             }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{
     connection::{Connection, describe},
-    error::{DirectoryError, RETRY_REFUSED, TlsSetupError},
+    error::{DirectoryError, RETRY_REFUSED},
     message::{self, START_TLS},
     metrics::DirectoryMetrics,
     options::{Encryption, ServerOptions},
@@ -31,12 +31,16 @@ use crate::{
     security::{
         file_work::FileWork,
         secret_file::{self, SecretFileError},
+        tls::ClientTlsError,
         trusting_client::TrustingClient,
     },
 };
 
-/// The TLS configuration, which follows the changes of `directory.ca_file`.
-type TrustedTls = TrustingClient<Arc<ClientConfig>, TlsSetupError>;
+/// The setting with the file of the authorities that the client trusts.
+pub(crate) const CA_FILE: &str = "directory.ca_file";
+
+/// The TLS configuration, which follows the changes of [`CA_FILE`].
+type TrustedTls = TrustingClient<Arc<ClientConfig>, ClientTlsError>;
 
 /// The version of the password file, and its text.
 type PasswordFile = (Option<FileVersion>, Result<Zeroizing<String>, SecretFileError>);

@@ -1,35 +1,16 @@
 //! Why a directory was not searched, as messages for the operator.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 
 use super::ber::MessageError;
 use crate::{
-    security::{file_work::FileWorkError, secret_file::SecretFileError},
+    security::{secret_file::SecretFileError, tls::ClientTlsError},
     turns::NoTurn,
 };
 
 /// The time without another bind after the server refused the password. Failed binds can lock the
 /// account of the service: Active Directory counts them for 10 to 30 minutes.
 pub(super) const RETRY_REFUSED: Duration = Duration::from_mins(15);
-
-/// TLS for the directory cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsSetupError {
-    #[error("cannot read {0}")]
-    Unreadable(PathBuf, #[source] io::Error),
-    #[error("{0} contains no valid certificate; it must be PEM (-----BEGIN CERTIFICATE-----)")]
-    Invalid(PathBuf),
-    #[error(
-        "the operating system has no certificate authorities; install the package \
-         ca-certificates, or set directory.ca_file"
-    )]
-    NoAuthorities,
-    #[error("cannot initialize TLS")]
-    Tls(#[source] tokio_rustls::rustls::Error),
-    /// The file is not read in time, and there is no former configuration.
-    #[error(transparent)]
-    Files(#[from] FileWorkError),
-}
 
 /// A search in the directory or the verification of a password failed. No text contains a password,
 /// a filter or an entry.
@@ -51,7 +32,7 @@ pub(crate) enum DirectoryError {
     )]
     CallerBusy,
     #[error(transparent)]
-    TlsSetup(#[from] TlsSetupError),
+    TlsSetup(#[from] ClientTlsError),
     #[error(
         "cannot negotiate TLS with the directory; check its certificate, directory.ca_file, and \
          that directory.url has a name of the certificate"

@@ -21,11 +21,11 @@ mod pooled_connection;
 mod relay;
 mod result_code;
 mod sid;
-mod tls;
 
 pub(crate) use self::{
     bind_verdict::{BindVerdict, DirectoryRefusal},
     client::Directory,
+    connector::CA_FILE,
     error::DirectoryError,
     filter::{FilterTemplate, Placeholder},
     metrics::DirectoryMetrics,
@@ -33,5 +33,4 @@ pub(crate) use self::{
         DirectoryOptions, Encryption, GroupOptions, ServerOptions, UserOptions, VerifierOptions,
     },
     password_verifier::PasswordVerifier,
-    tls::client_config,
 };

@@ -11,11 +11,7 @@ use crate::security::{
     wrapped_keyring::{DataKey, MasterKeyKind, WrappedDataKey},
 };
 
-pub(crate) use self::{
-    error::MasterKeyError,
-    pkcs11::Pkcs11Options,
-    transit::{TransitOptions, certificates},
-};
+pub(crate) use self::{error::MasterKeyError, pkcs11::Pkcs11Options, transit::TransitOptions};
 use self::{pkcs11::Pkcs11Error, transit::TransitError};
 
 /// The master keys of the settings.

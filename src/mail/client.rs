@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,12 +29,14 @@ use super::{
     options::{MailOptions, ServerSource},
     server_stream::{ServerStream, Transport},
     start_tls::start_tls,
-    tls::{MailTlsError, client_config},
 };
 use crate::{
     domain::smtp_server::{SmtpEncryption, SmtpLogin, SmtpServer},
     security::{
-        file_work::FileWork, secret_file::SecretFileError, trusting_client::TrustingClient,
+        file_work::FileWork,
+        secret_file::SecretFileError,
+        tls::{ClientTlsError, client_config},
+        trusting_client::TrustingClient,
     },
 };
 
@@ -42,6 +45,9 @@ const MAXIMUM_IDLE: Duration = Duration::from_secs(30);
 
 /// The maximum number of mails on one connection.
 const MAXIMUM_MAILS: u32 = 100;
+
+/// The setting with the file of the authorities that the client trusts.
+pub(crate) const CA_FILE: &str = "mail.ca_file";
 
 /// What a server sends first. After STARTTLS it sends nothing, and `lettre` waits for it.
 const GREETING: &[u8] = b"220 TLS\r\n";
@@ -62,8 +68,8 @@ impl Connection {
 /// Delivers mails to the server of the options.
 pub(crate) struct MailClient {
     options: MailOptions,
-    /// Follows the changes of `mail.ca_file`.
-    tls: TrustingClient<Arc<ClientConfig>, MailTlsError>,
+    /// Follows the changes of [`CA_FILE`].
+    tls: TrustingClient<Arc<ClientConfig>, ClientTlsError>,
     /// Reads `mail.smtp_url_file`.
     url_file: FileWork<Result<SmtpServer, MailError>>,
     /// Held during a delivery. Lost with its connection when the delivery fails or is canceled.
@@ -77,7 +83,8 @@ impl MailClient {
     /// When the server or the authorities of TLS cannot be read.
     pub(crate) fn new(options: MailOptions) -> Result<Self, MailError> {
         let is_encrypted = options.server()?.encryption != SmtpEncryption::Nothing;
-        let tls = TrustingClient::new("mail.ca_file", options.ca_file.clone(), client_config);
+        let build = |ca_file: Option<&Path>| client_config(CA_FILE, ca_file);
+        let tls = TrustingClient::new(CA_FILE, options.ca_file.clone(), build);
         if is_encrypted {
             drop(tls.read()?);
         }

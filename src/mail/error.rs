@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::tls::MailTlsError;
-use crate::security::secret_file::SecretFileError;
+use crate::security::{secret_file::SecretFileError, tls::ClientTlsError};
 
 /// A mail was not delivered. No text contains a secret, an address, or a text of the server, which
 /// often repeats the address.
@@ -22,7 +21,7 @@ pub(crate) enum MailError {
     )]
     Unencrypted,
     #[error(transparent)]
-    TlsSetup(#[from] MailTlsError),
+    TlsSetup(#[from] ClientTlsError),
     #[error("cannot reach the mail server; check that it runs, and mail.smtp_url")]
     Unreachable(#[source] io::Error),
     #[error("timed out waiting for the mail server; check it, or raise mail.timeout_seconds")]

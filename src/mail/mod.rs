@@ -9,12 +9,10 @@ mod message;
 mod options;
 mod server_stream;
 mod start_tls;
-mod tls;
 
 pub(crate) use self::{
-    client::MailClient,
+    client::{CA_FILE, MailClient},
     error::MailError,
     message::OutgoingMail,
     options::{MailOptions, Sender, ServerSource},
-    tls::client_config,
 };

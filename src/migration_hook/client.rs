@@ -1,15 +1,14 @@
 //! Asks the old system, with a limit of requests, a deadline and a circuit breaker.
 
 use std::{
-    fs,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use reqwest::{
-    Certificate, Client, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE,
-    redirect::Policy, tls::Version,
+    Client, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy,
+    tls::Version,
 };
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -28,8 +27,8 @@ use crate::{
     domain::client_info::FairnessKey,
     log_events::alarm,
     security::{
-        file_work::FileWork, secret_file::SecretFileError, trusting_client::TrustingClient,
-        webhook_signature::WebhookKeys,
+        file_work::FileWork, secret_file::SecretFileError, tls::http_authorities,
+        trusting_client::TrustingClient, webhook_signature::WebhookKeys,
     },
     trace_context::{client_span, outgoing_headers},
     turns::{Turn, Turns},
@@ -224,20 +223,9 @@ pub(crate) fn http_client(
         .pool_max_idle_per_host(options.maximum_requests)
         .pool_idle_timeout(IDLE_TIME);
     if let Some(file) = ca_file {
-        builder = builder.tls_certs_only(certificates(file)?);
+        builder = builder.tls_certs_only(http_authorities(file)?);
     }
     builder.build().map_err(HookError::Tls)
-}
-
-/// Reads the certificates of a PEM file.
-fn certificates(file: &Path) -> Result<Vec<Certificate>, HookError> {
-    let text = fs::read(file)
-        .map_err(|error| HookError::UnreadableCertificates(file.to_owned(), error))?;
-    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
-    // An invalid certificate fails only when a client is built with it.
-    let is_usable = !certificates.is_empty()
-        && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();
-    is_usable.then_some(certificates).ok_or_else(|| HookError::InvalidCertificates(file.to_owned()))
 }
 
 /// True for an answer that claims to be JSON.

@@ -1,12 +1,15 @@
 //! Why the old system gave no usable answer, as messages for the operator.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use reqwest::StatusCode;
 
 use super::answer::AnswerProblem;
 use crate::{
-    security::{file_work::FileWorkError, random::RandomError, secret_file::SecretFileError},
+    security::{
+        file_work::FileWorkError, random::RandomError, secret_file::SecretFileError,
+        tls::ClientTlsError,
+    },
     turns::NoTurn,
 };
 
@@ -41,16 +44,8 @@ pub(crate) enum HookError {
     InvalidKey(PathBuf),
     #[error(transparent)]
     Random(#[from] RandomError),
-    #[error("migration.hook_ca_file: cannot read {0}")]
-    UnreadableCertificates(PathBuf, #[source] io::Error),
-    #[error(
-        "migration.hook_ca_file: {0} contains no valid certificate; it must be PEM \
-         (-----BEGIN CERTIFICATE-----)"
-    )]
-    InvalidCertificates(PathBuf),
-    /// The file is not read in time, and there is no former client.
     #[error("migration.hook_ca_file")]
-    Certificates(#[from] FileWorkError),
+    Authorities(#[from] ClientTlsError),
     #[error("cannot initialize TLS for migration.hook_url")]
     Tls(#[source] reqwest::Error),
     #[error(
@@ -74,6 +69,12 @@ pub(crate) enum HookError {
     Answer { host: String, problem: AnswerProblem },
 }
 
+impl From<FileWorkError> for HookError {
+    fn from(error: FileWorkError) -> Self {
+        Self::Authorities(error.into())
+    }
+}
+
 impl HookError {
     /// The labels of the outcomes in metrics.
     pub(super) const OUTCOMES: [&str; 6] =
@@ -85,11 +86,7 @@ impl HookError {
             Self::Busy | Self::CallerBusy => "busy",
             Self::Suspended => "suspended",
             Self::Key(_) | Self::InvalidKey(_) | Self::Random(_) => "key_unavailable",
-            Self::UnreadableCertificates(..)
-            | Self::InvalidCertificates(_)
-            | Self::Certificates(_)
-            | Self::Tls(_)
-            | Self::Unreachable { .. } => "unreachable",
+            Self::Authorities(_) | Self::Tls(_) | Self::Unreachable { .. } => "unreachable",
             Self::TimedOut { .. } => "timed_out",
             Self::Status { .. } | Self::Answer { .. } => "invalid_answer",
         }

@@ -11,7 +11,10 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::domain::encoding::{self, EncodingError};
+use crate::{
+    bounded_file,
+    domain::encoding::{self, EncodingError},
+};
 
 /// The source of a key set.
 #[derive(Debug, Clone)]
@@ -160,8 +163,9 @@ impl IssuerKeys {
 }
 
 fn read_file(path: &Path, is_usable: fn(&JwkSet) -> bool) -> Result<JwkSet, IssuerError> {
+    let bytes = bounded_file::read(path);
     let path = || path.to_owned();
-    let bytes = std::fs::read(path()).map_err(|error| IssuerError::Unreadable(path(), error))?;
+    let bytes = bytes.map_err(|error| IssuerError::Unreadable(path(), error))?;
     let text = encoding::text(&bytes).map_err(|error| IssuerError::Encoding(path(), error))?;
     let keys: JwkSet =
         serde_json::from_str(text).map_err(|error| IssuerError::Malformed(path(), error))?;

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, Metadata},
-    io::{self, Read},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -18,10 +18,10 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-use crate::domain::encoding::{self, EncodingError};
-
-/// The longest file, in bytes. The rest is not read.
-const MAXIMUM_LENGTH: u64 = 1024 * 1024;
+use crate::{
+    bounded_file,
+    domain::encoding::{self, EncodingError},
+};
 
 /// The extended attribute with the access control list of a file.
 pub(super) const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
@@ -59,9 +59,7 @@ pub(crate) enum SecretFileError {
 /// See [`SecretFileError`].
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     let unreadable = |error| SecretFileError::Unreadable(path.to_owned(), error);
-    let file = open(path)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAXIMUM_LENGTH).read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = bounded_file::read_opened(&open(path)?).map_err(unreadable)?;
     let text = encoding::text(&bytes)
         .map_err(|error| SecretFileError::Encoding(path.to_owned(), error))?;
     if text.trim().is_empty() {

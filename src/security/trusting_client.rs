@@ -3,13 +3,13 @@
 
 use std::{
     error::Error,
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use super::file_work::{FileWork, FileWorkError};
+use crate::bounded_file;
 
 /// Builds a client that trusts the authorities of a file, or of the operating system.
 type Build<C, E> = Box<dyn Fn(Option<&Path>) -> Result<C, E> + Send + Sync>;
@@ -97,7 +97,7 @@ where
 impl<C: Clone, E: Error + 'static> Source<C, E> {
     fn read(&self) -> Result<C, E> {
         // Read before the client is built, so that the next use finds a change meanwhile.
-        let authorities = self.ca_file.as_deref().and_then(|file| fs::read(file).ok());
+        let authorities = self.ca_file.as_deref().and_then(|file| bounded_file::read(file).ok());
         let is_readable = authorities.is_some() || self.ca_file.is_none();
         if let Some(client) = self.unchanged(authorities.as_deref()).filter(|_| is_readable) {
             return Ok(client);
@@ -162,7 +162,7 @@ impl<C: Clone, E: Error + 'static> Source<C, E> {
 #[cfg(test)]
 mod tests {
     use std::{
-        io,
+        fs, io,
         sync::{
             atomic::{AtomicUsize, Ordering},
             mpsc,

@@ -3,7 +3,7 @@
 
 use std::{
     error::Error,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -14,6 +14,7 @@ use secrecy::{SecretBox, SecretString};
 
 use super::reload::{ReloadError, Reloadable, WatchedFiles};
 use crate::{
+    bounded_file,
     configuration::DatabaseSettings,
     security::{
         file_work::{FileWork, FileWorkError},
@@ -121,7 +122,8 @@ pub(super) fn read_password(file: &Path) -> Result<SecretString, SecretFileError
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 
-fn read_public(file: &Path) -> Result<Vec<u8>, SecretFileError> {
+/// Reads a certificate.
+pub(super) fn read_public(file: &Path) -> Result<Vec<u8>, SecretFileError> {
     let unreadable = |error: io::Error| SecretFileError::Unreadable(file.to_owned(), error);
-    fs::read(file).map_err(unreadable)
+    bounded_file::read(file).map_err(unreadable)
 }

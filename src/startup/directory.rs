@@ -6,10 +6,10 @@ use super::error::StartError;
 use crate::{
     configuration::{DirectoryEncryption, DirectorySettings, Problem, Problems, Settings},
     directory::{
-        Directory, DirectoryError, DirectoryMetrics, DirectoryOptions, Encryption, FilterTemplate,
-        GroupOptions, Placeholder, ServerOptions, UserOptions, VerifierOptions, client_config,
+        CA_FILE, Directory, DirectoryError, DirectoryMetrics, DirectoryOptions, Encryption,
+        FilterTemplate, GroupOptions, Placeholder, ServerOptions, UserOptions, VerifierOptions,
     },
-    security::secret_file,
+    security::{secret_file, tls::client_config},
     service::{
         authentication::directory_logins::DirectoryLogins, directory::search::DirectorySearch,
     },
@@ -59,7 +59,7 @@ fn build(
 ) -> Result<Directory, Vec<Problem>> {
     let options = options(settings)?;
     Directory::new(options, metrics)
-        .map_err(|error| vec![Problem::new("directory.ca_file", error_chain(&error))])
+        .map_err(|error| vec![Problem::new(CA_FILE, error_chain(&error))])
 }
 
 /// Connects and binds to the directory of the settings.
@@ -97,7 +97,7 @@ pub(super) fn problems_of_directory(settings: &DirectorySettings) -> Vec<Problem
         problems.push(Problem::new("directory.password_file", error_chain(&error)));
     }
     if settings.encryption != DirectoryEncryption::Nothing
-        && let Err(error) = client_config(settings.ca_file.as_deref())
+        && let Err(error) = client_config(CA_FILE, settings.ca_file.as_deref())
     {
         problems.push(Problem::new("directory.ca_file", error_chain(&error)));
     }

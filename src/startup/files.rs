@@ -4,7 +4,7 @@ use std::{fs::File, io, path::Path};
 
 use super::{
     audit_sinks::{problems_of_sinks, unwritable_files},
-    database_files::read_password,
+    database_files::{read_password, read_public},
     directory::problems_of_directory,
     keyring_file::{SETTING, mismatch},
     mail::problems_of_mail,
@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     configuration::{MasterKeySettings, Problem, Settings},
-    key_wrapping, log_filter,
+    log_filter,
     security::{
         keyring::{Keyring, StoredKeyring},
         secret_file::{self, SecretFileError},
+        tls::http_authorities,
     },
     storage::{ConnectionSecurity, DatabaseUrl},
     telemetry::error_chain,
@@ -86,7 +87,7 @@ fn problems_of_master_keys(settings: &MasterKeySettings) -> Vec<Problem> {
         if let Err(error) = secret_file::read(&transit.token_file) {
             reject("keyring.transit.token_file", &error);
         }
-        if let Some(Err(error)) = transit.ca_file.as_deref().map(key_wrapping::certificates) {
+        if let Some(Err(error)) = transit.ca_file.as_deref().map(http_authorities) {
             reject("keyring.transit.ca_file", &error);
         }
     }
@@ -122,9 +123,9 @@ pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
                 problems.push(problem("database.url", reason));
             }
             let certificates = url.root_certificate.iter().chain(&url.client_certificate);
-            let unreadable = certificates.filter_map(|file| require_readable(file).err());
-            let insecure = url.client_key.iter().filter_map(|file| secret_file::open(file).err());
-            let reasons = unreadable.chain(insecure).map(|error| error_chain(&error));
+            let unreadable = certificates.filter_map(|file| read_public(file).err());
+            let unusable = url.client_key.iter().filter_map(|file| secret_file::read(file).err());
+            let reasons = unreadable.chain(unusable).map(|error| error_chain(&error));
             problems.extend(reasons.map(|reason| problem("database.url", reason)));
         }
     }
@@ -155,7 +156,7 @@ fn problem(setting: &str, reason: impl Into<String>) -> Problem {
     Problem { setting: setting.to_owned(), reason: reason.into() }
 }
 
-/// Fails when a public file cannot be read.
+/// Fails when a file of any length cannot be read.
 fn require_readable(file: &Path) -> Result<(), SecretFileError> {
     let unreadable = |error: io::Error| SecretFileError::Unreadable(file.to_owned(), error);
     File::open(file).map(drop).map_err(unreadable)

@@ -9,7 +9,8 @@ use crate::{
     configuration::{MailSettings, Problem, Problems, Settings, SmtpSource},
     domain::smtp_server::SmtpEncryption,
     http,
-    mail::{MailClient, MailError, MailOptions, Sender, ServerSource, client_config},
+    mail::{CA_FILE, MailClient, MailError, MailOptions, Sender, ServerSource},
+    security::tls::client_config,
     service::mail::{
         delivery::MailDelivery, links::LinkOptions, metrics::MailMetrics, recipients::Recipients,
         requests::PasswordMails,
@@ -151,8 +152,8 @@ pub(super) fn problems_of_mail(settings: &Settings, mail: &MailSettings) -> Vec<
         problems.push(problem(error, options.source.setting()));
     }
     let is_plain = server.is_ok_and(|server| server.encryption == SmtpEncryption::Nothing);
-    if !is_plain && let Err(error) = client_config(mail.ca_file.as_deref()) {
-        problems.push(Problem::new("mail.ca_file", error_chain(&error)));
+    if !is_plain && let Err(error) = client_config(CA_FILE, mail.ca_file.as_deref()) {
+        problems.push(Problem::new(CA_FILE, error_chain(&error)));
     }
     problems
 }

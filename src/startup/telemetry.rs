@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use super::{error::StartError, otlp_headers::read_headers};
 use crate::{
     configuration::{Problem, Settings, TelemetrySettings},
+    security::tls::http_authorities,
     telemetry::{
         self, error_chain,
-        export::{Export, ExportOptions, certificates, check_collector},
+        export::{Export, ExportOptions, check_collector},
     },
 };
 
@@ -38,16 +39,12 @@ pub(crate) async fn check_telemetry(settings: &TelemetrySettings) -> Result<(), 
 
 /// Problems of the files. Does not connect.
 pub(super) fn problems_of_telemetry(settings: &TelemetrySettings) -> Vec<Problem> {
-    let certificates = settings.ca_file.as_deref().and_then(|file| certificates(file).err());
-    let certificates = certificates.map(|error| {
-        // The text begins with the setting.
-        let text = error_chain(&error);
-        let setting = "telemetry.otlp_ca_file";
-        Problem::new(setting, text.strip_prefix("telemetry.otlp_ca_file: ").unwrap_or(&text))
-    });
+    let authorities = settings.ca_file.as_deref().and_then(|file| http_authorities(file).err());
+    let authorities =
+        authorities.map(|error| Problem::new("telemetry.otlp_ca_file", error_chain(&error)));
     let headers = settings.headers_file.as_deref().and_then(|file| read_headers(file).err());
     let headers = headers.map(|reason| Problem::new(HEADERS, reason));
-    certificates.into_iter().chain(headers).collect()
+    authorities.into_iter().chain(headers).collect()
 }
 
 fn options(settings: &TelemetrySettings) -> ExportOptions {

@@ -37,6 +37,7 @@ mod distribution;
 mod documentation;
 mod documents;
 mod fair_connections;
+mod file_sizes;
 mod formats;
 mod fuzzing;
 mod guessing;

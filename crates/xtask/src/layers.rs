@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "configuration",
             "telemetry",
             "log_events",
+            "bounded_file",
             "clock",
         ],
     ),
@@ -39,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
             "log_filter",
             "log_events",
+            "bounded_file",
             "clock",
         ],
     ),
@@ -70,8 +72,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("audit_sinks", &["security", "domain"]),
     ("storage", &["fair_places", "domain"]),
-    ("security", &["domain", "log_events", "trace_context"]),
-    ("configuration", &["domain"]),
+    ("security", &["domain", "log_events", "trace_context", "bounded_file"]),
+    ("configuration", &["domain", "bounded_file"]),
     (
         "telemetry",
         &[
@@ -95,6 +97,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trace_context", &[]),
     ("export_metrics", &[]),
     ("detached", &[]),
+    ("bounded_file", &[]),
     ("clock", &[]),
 ];
 

@@ -1,15 +1,18 @@
 //! The HTTP client of a transit engine.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use reqwest::{Certificate, Client, Response, header::HeaderValue, redirect::Policy, tls::Version};
+use reqwest::{Client, Response, header::HeaderValue, redirect::Policy, tls::Version};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::{error::TransitError, options::TransitOptions};
 use crate::{
-    security::secret_file::{self, SecretFileError},
+    security::{
+        secret_file::{self, SecretFileError},
+        tls::http_authorities,
+    },
     trace_context::outgoing_headers,
 };
 
@@ -102,7 +105,7 @@ fn http_client(options: &TransitOptions) -> Result<Client, TransitError> {
         .redirect(Policy::none())
         .no_proxy();
     if let Some(file) = &options.ca_file {
-        builder = builder.tls_certs_only(certificates(file)?);
+        builder = builder.tls_certs_only(http_authorities(file)?);
     }
     builder.build().map_err(TransitError::Tls)
 }
@@ -128,20 +131,4 @@ async fn read(mut response: Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqw
         }
     }
     Ok(Some(body))
-}
-
-/// Reads the certificates of a PEM file.
-///
-/// # Errors
-/// When the file cannot be read, or contains no valid certificate.
-pub(crate) fn certificates(file: &Path) -> Result<Vec<Certificate>, TransitError> {
-    let text = fs::read(file)
-        .map_err(|error| TransitError::UnreadableCertificates(file.to_owned(), error))?;
-    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
-    // An invalid certificate fails only when a client is built with it.
-    let is_usable = !certificates.is_empty()
-        && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();
-    is_usable
-        .then_some(certificates)
-        .ok_or_else(|| TransitError::InvalidCertificates(file.to_owned()))
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use reqwest::StatusCode;
 
-use crate::security::secret_file::SecretFileError;
+use crate::security::{secret_file::SecretFileError, tls::ClientTlsError};
 
 /// A call of a transit engine failed. `host` is the address, `path` the call.
 #[derive(Debug, thiserror::Error)]
@@ -13,13 +13,8 @@ pub(crate) enum TransitError {
     Token(#[source] SecretFileError),
     #[error("keyring.transit.token_file: {0} must contain the token only; write it again")]
     InvalidToken(PathBuf),
-    #[error("keyring.transit.ca_file: cannot read {0}")]
-    UnreadableCertificates(PathBuf, #[source] io::Error),
-    #[error(
-        "keyring.transit.ca_file: {0} contains no valid certificate; it must be PEM \
-         (-----BEGIN CERTIFICATE-----)"
-    )]
-    InvalidCertificates(PathBuf),
+    #[error("keyring.transit.ca_file")]
+    Authorities(#[from] ClientTlsError),
     #[error("cannot initialize TLS for keyring.transit")]
     Tls(#[source] reqwest::Error),
     #[error(
@@ -96,8 +91,7 @@ impl TransitError {
             | Self::Unavailable { .. } => true,
             Self::Token(_)
             | Self::InvalidToken(_)
-            | Self::UnreadableCertificates(..)
-            | Self::InvalidCertificates(_)
+            | Self::Authorities(_)
             | Self::Tls(_)
             | Self::Denied { .. }
             | Self::UnknownKey { .. }

@@ -13,7 +13,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use self::client::TransitClient;
 pub(super) use self::error::TransitError;
-pub(crate) use self::{client::certificates, options::TransitOptions};
+pub(crate) use self::options::TransitOptions;
 use super::purpose::PURPOSE;
 use crate::{
     domain::transit_path::is_transit_path,

@@ -1,8 +1,6 @@
 //! Reads a certificate chain and its key, and checks that they can be used.
 
 use std::{
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -24,10 +22,7 @@ use super::{
     error::{TlsError, TlsFile},
     provider,
 };
-use crate::security::secret_file;
-
-/// The largest file with certificates, in bytes. The rest is not read.
-const MAXIMUM_LENGTH: u64 = 1024 * 1024;
+use crate::{bounded_file, security::secret_file};
 
 /// The shortest RSA key, in bits (NIST SP 800-131A).
 const MINIMUM_RSA_BITS: usize = 2048;
@@ -131,10 +126,7 @@ pub(super) fn read_certificates(
     file: TlsFile,
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let mut pem = Vec::new();
-    let opened = File::open(path).map_err(TlsError::unreadable(file, path))?;
-    let mut opened = opened.take(MAXIMUM_LENGTH);
-    opened.read_to_end(&mut pem).map_err(TlsError::unreadable(file, path))?;
+    let pem = bounded_file::read(path).map_err(TlsError::unreadable(file, path))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => {

@@ -18,9 +18,7 @@ pub(crate) enum TlsFile {
 /// Certificates or keys were refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
-    #[error(
-        "failed to read {1}: {2}; correct the path, or allow the account of the service to read it"
-    )]
+    #[error("failed to read {1}: {2}{step}", step = next_step(.2))]
     Unreadable(TlsFile, PathBuf, io::Error),
     #[error("{1} is not a valid PEM file; it must contain text between BEGIN and END lines")]
     NotPem(TlsFile, PathBuf),
@@ -55,6 +53,14 @@ pub(crate) enum TlsError {
     NotYetValid(PathBuf),
     #[error("cannot initialize TLS")]
     Setup(#[source] tokio_rustls::rustls::Error),
+}
+
+/// The step that solves the problem of reading a file, unless its error names one.
+fn next_step(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return "";
+    }
+    "; correct the path, or allow the account of the service to read it"
 }
 
 /// An error and its certificate.

@@ -1,9 +1,11 @@
 //! TLS of the listeners: certificates and keys, the choice by server name, client certificates, and
-//! reloading ([ADR 40](../../../docs/adr/0040-tls-in-the-binary.md)).
+//! reloading ([ADR 40](../../../docs/adr/0040-tls-in-the-binary.md)). TLS of clients: the authorities that
+//! they trust.
 //!
 //! rustls speaks the protocol, aws-lc-rs is its only cryptographic provider.
 
 mod certificate;
+mod client;
 mod client_certificates;
 mod error;
 mod resolver;
@@ -12,6 +14,7 @@ mod server;
 
 pub(crate) use self::{
     certificate::CertificateFiles,
+    client::{ClientTlsError, client_builder, client_config, http_authorities, read_chain},
     error::{TlsFile, TlsProblem, TlsProblems},
     self_signed::write_self_signed,
     server::{ServerTls, TlsFiles},

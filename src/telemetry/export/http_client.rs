@@ -1,10 +1,10 @@
 //! The HTTP client of the exporters.
 
 use std::{
-    fmt, fs,
+    fmt,
     future::Future,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -14,14 +14,17 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message;
 use reqwest::{
-    Certificate, Client, StatusCode,
+    Client, StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
     redirect::Policy,
     tls::Version,
 };
 use url::Url;
 
-use crate::security::trusting_client::TrustingClient;
+use crate::security::{
+    tls::{ClientTlsError, http_authorities},
+    trusting_client::TrustingClient,
+};
 
 /// The longest answer that is read, in bytes. Real answers are far smaller.
 const MAXIMUM_LENGTH: usize = 64 * 1024;
@@ -46,10 +49,8 @@ pub(crate) enum CollectorError {
     Status { host: String, path: String, status: StatusCode },
     #[error("{0}")]
     Headers(String),
-    #[error("telemetry.otlp_ca_file: cannot read {}", .0.display())]
-    UnreadableCertificates(PathBuf, #[source] io::Error),
-    #[error("telemetry.otlp_ca_file: {} has no valid certificate in PEM", .0.display())]
-    InvalidCertificates(PathBuf),
+    #[error("telemetry.otlp_ca_file")]
+    Authorities(#[from] ClientTlsError),
     #[error("TLS is not available")]
     Tls(#[source] reqwest::Error),
     #[error("cannot start the thread that exports telemetry")]
@@ -66,8 +67,7 @@ impl CollectorError {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Headers(_) => true,
             Self::Status { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            Self::UnreadableCertificates(..)
-            | Self::InvalidCertificates(_)
+            Self::Authorities(_)
             | Self::Tls(_)
             | Self::Thread(_)
             | Self::Exporter(_)
@@ -215,25 +215,9 @@ pub(super) fn http_client(
         .redirect(Policy::none())
         .no_proxy();
     if let Some(file) = ca_file {
-        builder = builder.tls_certs_only(certificates(file)?);
+        builder = builder.tls_certs_only(http_authorities(file)?);
     }
     builder.build().map_err(CollectorError::Tls)
-}
-
-/// Reads the certificates of a PEM file.
-///
-/// # Errors
-/// When the file cannot be read, or contains no valid certificate.
-pub(crate) fn certificates(file: &Path) -> Result<Vec<Certificate>, CollectorError> {
-    let text = fs::read(file)
-        .map_err(|error| CollectorError::UnreadableCertificates(file.to_owned(), error))?;
-    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
-    // An invalid certificate fails only when a client is built with it.
-    let is_usable = !certificates.is_empty()
-        && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();
-    is_usable
-        .then_some(certificates)
-        .ok_or_else(|| CollectorError::InvalidCertificates(file.to_owned()))
 }
 
 fn host(url: &Url) -> String {

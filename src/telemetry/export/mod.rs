@@ -17,7 +17,7 @@ use url::Url;
 
 use self::queue::Receiver;
 pub(crate) use self::{
-    http_client::{CollectorError, HeaderSource, certificates},
+    http_client::{CollectorError, HeaderSource},
     worker::check_collector,
 };
 pub(super) use self::{log_sink::LogExport, queue::Queue};
