@@ -228,6 +228,31 @@ fn every_authenticated_operation_takes_the_token_of_an_application() {
     assert!(authenticated > 50, "only {authenticated} operations");
 }
 
+/// A generated client sends a body that the document requires, and may leave out any other one.
+#[sqlx::test]
+async fn the_document_requires_a_body_where_a_request_without_one_is_refused(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut called = 0;
+    for (call, operation) in operations() {
+        let requirements = operation["security"].as_array().into_iter().flatten();
+        let mut requirements = requirements.into_iter();
+        let takes_body = operation["requestBody"].is_object();
+        if !takes_body || requirements.all(|requirement| requirement.get("Basic").is_none()) {
+            continue;
+        }
+        let (method, path) = call.split_once(' ').unwrap();
+        let method: Method = method.to_uppercase().parse().unwrap();
+        let path = path.replace("{user}", "278").replace("{id}", "278");
+        let request = app.request(method, &path, &app.administrator());
+        let status = request.send().await.unwrap().status();
+        let is_required = operation["requestBody"]["required"] == true;
+        assert_eq!(status == 400, is_required, "{call}: {status}");
+        assert!(is_required || status.is_success(), "{call}: {status}");
+        called += 1;
+    }
+    assert!(called > 50, "only {called} operations");
+}
+
 /// A generated client chooses the format by the type of the body. If a form had the type of the JSON,
 /// the client would send JSON members as a form, which has no nested members.
 #[test]

@@ -42,7 +42,7 @@ pub(in crate::http) fn require_operation() -> Operation {
          Ends everything issued to the user. False when there is no such credential. For \
          administrators only.",
     )
-    .takes::<RequireChangeRequest>()
+    .takes_optional::<RequireChangeRequest>()
 }
 
 /// Describes [`clear`].
