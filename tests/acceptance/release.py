@@ -19,6 +19,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = "credential-keeper"
+# Bytes. Several codegen units for a crate, or optimization for speed, make it larger.
+MAXIMUM_SIZE = 28_000_000
 
 
 def run(*command, **options):
@@ -87,6 +89,8 @@ def check_binary(dist, folders):
     """The binary is stripped, linked to its debug information, and names no folder of this machine."""
     binary, debug = dist / BINARY, dist / f"{BINARY}.debug"
     run(binary, "--version", stdout=subprocess.DEVNULL)
+    size = binary.stat().st_size
+    assert size < MAXIMUM_SIZE, f"{BINARY} has {size} bytes"
     sections = output("readelf", "--sections", "--wide", binary).decode()
     assert ".debug_line" not in sections and ".symtab" not in sections
     assert ".debug_line" in output("readelf", "--sections", "--wide", debug).decode()
@@ -98,6 +102,15 @@ def check_binary(dist, folders):
     for path in dist.iterdir():
         found = re.search(b"|".join(names), path.read_bytes())
         assert found is None, f"{path.name} contains {found[0].decode()}"
+
+
+def check_memory(dist):
+    """The memory of the release has no secret: its compiler moves values in other ways than that of a
+    test."""
+    environment = os.environ | {"TEST_BINARY": str(dist / BINARY), "SQLX_OFFLINE": "true"}
+    name = "canary::no_secret_is_left_in_logs_answers_database_metrics_or_memory"
+    test = ["cargo", "nextest", "run", "--locked", "--test", "api", "--", "--exact", name]
+    run(*test, cwd=REPOSITORY, env=environment)
 
 
 def locked_crates():
@@ -175,6 +188,7 @@ def main():
         check_same(one, other)
         check_signature(one, key, work)
         check_binary(one, [work, pathlib.Path.home(), REPOSITORY])
+        check_memory(one)
         crates = embedded_crates(one, work)
         assert len(crates) > 100 and crates <= locked_crates(), crates - locked_crates()
         check_bill_of_materials(one, crates)

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 use crate::support::{
-    DatabaseProxy, Instance, PRINCIPAL, TestApp, free_address, keeper, run_with_input,
+    DatabaseProxy, Instance, PRINCIPAL, TestApp, binary, free_address, keeper, run_with_input,
 };
 
 /// The account and the group of the service in these tests. No user and no group has these ids.
@@ -29,8 +29,8 @@ impl Platform {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-        let binary = folder.path().join("credential-keeper");
-        fs::copy(env!("CARGO_BIN_EXE_credential-keeper"), binary).unwrap();
+        let target = folder.path().join("credential-keeper");
+        fs::copy(binary(), target).unwrap();
         fs::create_dir(folder.path().join("volume")).unwrap();
         Self { folder, is_root: rustix::process::geteuid().is_root() }
     }

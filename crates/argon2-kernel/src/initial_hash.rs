@@ -2,7 +2,7 @@
 //! 3.3), for one lane, version 1.3 and tags of 32 bytes.
 
 use argon2::Block;
-use blake2::digest::consts::U32;
+use blake2::digest::{FixedOutputReset, Output, consts::U32};
 use blake2::{Blake2b, Blake2b512, Digest};
 use zeroize::Zeroizing;
 
@@ -51,7 +51,7 @@ pub(crate) fn initial_hash(inputs: &Inputs<'_>, cost: Cost) -> Option<InitialHas
         hasher.update(input);
     }
     let mut hash = Zeroizing::new([0; 64]);
-    hasher.finalize_into((&mut *hash).into());
+    finish_in_place(&mut hasher, (&mut *hash).into());
     Some(hash)
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn fill_starting_block(hash: &InitialHash, number: u32, block: &mut B
     hasher.update(number.to_le_bytes());
     hasher.update(LANE.to_le_bytes());
     let mut link = Zeroizing::new([0; 64]);
-    hasher.finalize_into((&mut *link).into());
+    finish_in_place(&mut hasher, (&mut *link).into());
 
     // The first half of every link of the chain, and both halves of the last one (section 3.3).
     let (halves, _) = block.as_mut().as_chunks_mut::<4>();
@@ -75,7 +75,7 @@ pub(crate) fn fill_starting_block(hash: &InitialHash, number: u32, block: &mut B
         if position > 0 && position < last {
             let mut hasher = Blake2b512::new();
             hasher.update(link.as_slice());
-            hasher.finalize_into((&mut *link).into());
+            finish_in_place(&mut hasher, (&mut *link).into());
         }
         let (words, _) = link.as_chunks::<8>();
         let words = words.iter().skip(if position == last { 4 } else { 0 });
@@ -94,5 +94,11 @@ pub(crate) fn finish(last: &Block, tag: &mut [u8; TAG_LENGTH]) {
     for word in last.as_ref() {
         hasher.update(word.to_le_bytes());
     }
-    hasher.finalize_into(tag.into());
+    finish_in_place(&mut hasher, tag.into());
+}
+
+/// Finishes a hash. A hasher that is moved, as `finalize_into` does, leaves a copy of the last block of
+/// its input on the stack. This one is wiped where it is.
+fn finish_in_place<H: FixedOutputReset>(hasher: &mut H, output: &mut Output<H>) {
+    FixedOutputReset::finalize_into_reset(hasher, output);
 }

@@ -17,13 +17,16 @@ use super::{
     fair_queue::FairQueue,
     fairness_key::FairnessKey,
     hasher::Hasher,
-    job::{Computed, Job},
+    job::{Computed, Job, Output, Task},
     kernel,
     metrics::EngineMetrics,
 };
 
 /// Niceness of the hashing threads. Requests that need no hash run first.
 pub(crate) const NICENESS: i32 = 10;
+
+/// The size of the stack that is wiped after each job, in words of 8 bytes: 64 KiB. A job needs less.
+const WIPED_WORDS: usize = 8 * 1024;
 
 /// The hashing threads and their queue.
 pub(crate) struct Pool<K> {
@@ -77,6 +80,7 @@ impl<K: FairnessKey> Pool<K> {
                     drop(report);
                     // A panic loses its job, but the thread continues.
                     while catch_unwind(AssertUnwindSafe(|| pool.work(&mut memory))).is_err() {
+                        wipe_stack();
                         on_event(EngineEvent::ThreadPanicked);
                     }
                 })
@@ -176,7 +180,9 @@ impl<K: FairnessKey> Pool<K> {
             } else {
                 let waited = start - job.queued;
                 self.metrics.record_wait(waited);
-                self.hasher.compute(job.task, &job.secret, memory).map(|output| Computed {
+                let output = self.compute(job.task, &job.secret, memory);
+                wipe_stack();
+                output.map(|output| Computed {
                     output,
                     started: start,
                     waited,
@@ -186,6 +192,17 @@ impl<K: FairnessKey> Pool<K> {
             // The receiver is gone when the client disconnected.
             let _ = job.reply.send(result);
         }
+    }
+
+    /// Computes a task in a frame of its own, which [`wipe_stack`] then overwrites.
+    #[inline(never)]
+    fn compute(
+        &self,
+        task: Task,
+        secret: &[u8],
+        memory: &mut [Block],
+    ) -> Result<Output, HashingError> {
+        self.hasher.compute(task, secret, memory)
     }
 
     /// The next job whose receiver still waits. `None` when the pool is closed and the queue empty.
@@ -224,6 +241,15 @@ impl<K: FairnessKey> Pool<K> {
         // No code that can panic runs under this lock, so its data is consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Overwrites the stack below the frame of the caller. The libraries that compute hashes leave copies of
+/// secrets there, wherever the compiler moves a value.
+#[inline(never)]
+#[expect(clippy::large_stack_arrays, reason = "the array is the stack to wipe")]
+fn wipe_stack() {
+    let mut stack = [0_u64; WIPED_WORDS];
+    stack.zeroize();
 }
 
 impl<K: FairnessKey> State<K> {

@@ -14,7 +14,7 @@ use std::{
 use reqwest::blocking;
 use rustix::process::{Pid, Signal};
 
-use crate::support::{PRINCIPAL, SAVE, Server, keeper};
+use crate::support::{self, PRINCIPAL, SAVE, Server, keeper};
 
 /// A data folder that all accounts can access, and a private temporary folder that must be empty at
 /// the end.
@@ -337,7 +337,7 @@ fn dev_runs_without_root() {
     chown(demo.folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     // The build folder may lie under root's home, where nobody gets in.
     let binary = demo.folder.path().join("credential-keeper");
-    fs::copy(env!("CARGO_BIN_EXE_credential-keeper"), &binary).unwrap();
+    fs::copy(support::binary(), &binary).unwrap();
     let mut command = Command::new(&binary);
     command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(demo.data());
     command.current_dir("/").uid(NOBODY).gid(NOBODY);

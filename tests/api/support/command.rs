@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -51,9 +52,15 @@ impl CommandOutput {
     }
 }
 
+/// The binary of this build, or that of `TEST_BINARY`, such as a release.
+pub(crate) fn binary() -> PathBuf {
+    let other = std::env::var_os("TEST_BINARY").map(PathBuf::from);
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_credential-keeper").into())
+}
+
 /// The binary with these arguments; it inherits no settings from this process.
 pub(crate) fn keeper(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_credential-keeper"));
+    let mut command = Command::new(binary());
     command.args(arguments);
     for (name, _) in std::env::vars() {
         if name.starts_with("KEEPER") {

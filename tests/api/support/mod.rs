@@ -42,7 +42,7 @@ pub(crate) use self::{
     assertions::Answer,
     certificates::{TestAuthority, TestCertificate, replace, tls_client},
     collector::{Collector, CollectorFront, FrontReply},
-    command::{CommandOutput, keeper, run_with_input},
+    command::{CommandOutput, binary, keeper, run_with_input},
     credentials::Credentials,
     database_container::{DatabaseContainer, run_successfully},
     database_proxy::DatabaseProxy,
