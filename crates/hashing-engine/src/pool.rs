@@ -25,7 +25,7 @@ use super::{
 /// Niceness of the hashing threads. Requests that need no hash run first.
 pub(crate) const NICENESS: i32 = 10;
 
-/// The size of the stack that is wiped after each job, in words of 8 bytes: 64 KiB. A job needs less.
+/// The size of the stack that is wiped after each job, in words of 8 bytes: 64 KiB.
 const WIPED_WORDS: usize = 8 * 1024;
 
 /// The hashing threads and their queue.
